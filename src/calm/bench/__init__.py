@@ -1,0 +1,78 @@
+"""Benchmarks: tasks, a world and a pure grade. One room each (`toy`, `bfcl`, `api_bank`, `multiwoz`), four files each.
+
+Generation (`run`) and grading (`grade`) are apart: a transcript is a Conversation on disk that can be graded again at
+any time, by any protocol, with the same verdict. Test data are read here and nowhere else; `data` cannot see this room.
+"""
+
+import importlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from pydantic import Field, JsonValue
+
+from calm.conversation import Conversation, Noun
+from calm.errors import UsageError
+from calm.world import World
+
+
+class Task(Noun):
+    """One item: where the conversation starts and what would be right (`gold`, in the benchmark's own form)."""
+
+    id: str
+    category: str
+    start: Conversation
+    gold: JsonValue = None
+
+
+class Verdict(Noun):
+    """What the grader says of one transcript: right or not, why not, graded figures (`scores`: 0 to 1, or counts)."""
+
+    id: str
+    category: str
+    valid: bool
+    error_type: str | None = None
+    scores: dict[str, float] = Field(default_factory=dict)
+
+
+class Benchmark(Protocol):
+    """Where a model is judged. `grade` is a pure function of task and transcript: no model, no clock, no order."""
+
+    name: str
+    protocol: str
+    version: str
+    note: str
+
+    def tasks(self) -> Iterable[Task]:
+        """Every task, in a fixed order; a DataError or HubError says which data are not at hand and how to get them."""
+        ...
+
+    def world(self, task: Task) -> World:
+        """A fresh world for one task."""
+        ...
+
+    def gold(self, task: Task) -> Conversation:
+        """The transcript of a perfect model: the ceiling is what it scores."""
+        ...
+
+    def grade(self, task: Task, transcript: Conversation) -> Verdict:
+        """The verdict on one transcript."""
+        ...
+
+    def summary(self, verdicts: Sequence[Verdict]) -> Mapping[str, Any]:
+        """Scores in the benchmark's own averaging, as `{metric: value}`; shares are 0 to 1."""
+        ...
+
+
+ROOMS = {"toy": "Toy", "bfcl": "BFCL", "api_bank": "APIBank", "multiwoz": "MultiWOZ"}
+"""Module below this one, and its Benchmark; named by string, so that no room is seen from here or from another."""
+
+
+def named(name: str) -> Benchmark:
+    """The benchmark of that name.
+
+    Raises:
+        UsageError: no such benchmark; lists those there are.
+    """
+    if name not in ROOMS:
+        raise UsageError(f"no benchmark {name!r}; there are: {', '.join(ROOMS)}")
+    return getattr(importlib.import_module(f"calm.bench.{name}"), ROOMS[name])()

@@ -1,0 +1,61 @@
+"""API-Bank: is the right API called, with the right arguments? 779 requests of levels 1 to 3, one step each.
+
+`tasks` reads the official samples, `text` holds the two text metrics, `grade` the verdicts; README.md says what is
+covered and what is not.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from calm.bench import Task, Verdict
+from calm.bench.api_bank import grade, tasks
+from calm.bench.api_bank.grade import PROTOCOLS, grade_predictions
+from calm.conversation import Assistant, Call, Conversation, Message, Step
+from calm.hub.corpora import corpus
+from calm.world import World
+
+__all__ = ["PROTOCOLS", "APIBank", "grade_predictions"]
+
+
+def silence(conversation: Conversation, step: Step) -> Sequence[Message]:
+    """The world of a single-step benchmark: whatever is said, nobody answers."""
+    return ()
+
+
+class APIBank:
+    """API-Bank in our native form: tools as JSON Schema, the request as a structured call, judged by `exact`."""
+
+    name = "api_bank"
+    protocol = "exact"
+    version = "1"
+    note = "native tool calls, single step; not upstream's executed accuracy and not the paper's text metrics"
+
+    def tasks(self) -> Iterator[Task]:
+        """Level 1 (399), level 2 (135), level 3 (245), in upstream's order.
+
+        Raises:
+            HubError: the corpus is not at hand; says what to set.
+        """
+        return tasks.read(corpus("api_bank"))
+
+    def world(self, task: Task) -> World:
+        """Nobody: the episode is one step."""
+        return silence
+
+    def gold(self, task: Task) -> Conversation:
+        """The start and the one request due."""
+        return task.start.add(Assistant(calls=(Call.model_validate(task.gold),)))
+
+    def controls(self, task: Task) -> Mapping[str, Conversation]:
+        """Answers that show how soft a metric is: the right API, or the first one listed, without arguments."""
+        names = {"right_api": Call.model_validate(task.gold).name, "first_api": task.start.tools[0].name}
+        calls = {key: Call(name=name, arguments={}) for key, name in names.items()}
+        return {key: task.start.add(Assistant(calls=(call,))) for key, call in calls.items()}
+
+    def grade(self, task: Task, transcript: Conversation) -> Verdict:
+        """Whether the first step after the start is the one call due."""
+        return grade.grade(task, transcript)
+
+    def summary(self, verdicts: Sequence[Verdict]) -> Mapping[str, Any]:
+        """Exact shares, API and parameter precision/recall/F1, Rouge-L of the call strings."""
+        return grade.summary(verdicts)

@@ -1,0 +1,199 @@
+"""The single-turn Python items of BFCL V3 and V4, read out of the published wheel, which is never installed."""
+
+import functools
+import itertools
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from calm.bench import Task
+from calm.conversation import Assistant, Conversation, Message, System, Tool, User
+from calm.errors import DataError
+from calm.files import read_text
+from calm.hub import corpora, wheels
+
+RELEASES = {"v3": "2025.6.8", "v4": "2026.3.23"}
+"""The bfcl-eval release that carries the data of each version."""
+
+CATEGORIES = (
+    "simple",
+    "multiple",
+    "parallel",
+    "parallel_multiple",
+    "irrelevance",
+    "live_simple",
+    "live_multiple",
+    "live_parallel",
+    "live_parallel_multiple",
+    "live_irrelevance",
+    "live_relevance",
+)
+NOT_RUN = (
+    "java",
+    "javascript",
+    "multi_turn_base",
+    "multi_turn_miss_func",
+    "multi_turn_miss_param",
+    "multi_turn_long_context",
+)
+"""Scored upstream, not covered here yet: named in every summary, never averaged as zero."""
+
+
+class Item(NamedTuple):
+    """One test item as upstream has it: `docs` are the function descriptions, `truth` is empty for (ir)relevance."""
+
+    id: str
+    category: str
+    messages: list[dict[str, str]]
+    docs: list[dict[str, Any]]
+    truth: list[dict[str, Any]]
+
+
+def plain(name: str) -> str:
+    """A category or id in V3's spelling: V4 says `simple_python` where V3 says `simple`."""
+    return name.replace("simple_python", "simple", 1) if name.startswith("simple_python") else name
+
+
+def source(version: str) -> str:
+    """Which data the items come from, as printed with every score."""
+    return "20 Feb 2025" if _folder(version) else f"bfcl-eval {RELEASES[version]}"
+
+
+def items(version: str) -> dict[str, Item]:
+    """All covered items by `plain` id, in upstream's order.
+
+    Raises:
+        HubError: the wheel cannot be had.
+        DataError: a file of it cannot be read.
+    """
+    return _items(version, _folder(version))
+
+
+def _folder(version: str) -> Path | None:
+    """The paper's own data (V3 of February 2025), where the user has them."""
+    return corpora.corpus("bfcl_v3") if version == "v3" and corpora.at_hand("bfcl_v3") else None
+
+
+@functools.cache
+def _items(version: str, folder: Path | None) -> dict[str, Item]:
+    found: dict[str, Item] = {}
+    for category in CATEGORIES:
+        questions = list(_rows(version, folder, category))
+        truths = [] if "relevance" in category else list(_rows(version, folder, category, "possible_answer/"))
+        for question, truth in itertools.zip_longest(questions, truths, fillvalue={"ground_truth": []}):
+            item = _item(question, category, truth)
+            key = plain(item.id)
+            found[key if key not in found else f"{key}#2"] = item  # V3 gives one live_relevance id to two items
+    return found
+
+
+def _item(question: dict[str, Any], category: str, truth: dict[str, Any]) -> Item:
+    messages = [message for turn in question["question"] for message in turn]
+    return Item(question["id"], category, messages, question["function"], truth["ground_truth"])
+
+
+def _rows(version: str, folder: Path | None, category: str, below: str = "") -> Iterator[dict[str, Any]]:
+    name = "simple_python" if (version, category) == ("v4", "simple") else category
+    file = f"{below}BFCL_{version}_{name}.json"
+    if folder is not None:
+        where, text = folder / file, read_text(folder / file)
+    else:
+        where = wheels.wheel("bfcl-eval", RELEASES[version])
+        with wheels.member(where, f"bfcl_eval/data/{file}") as stream:
+            text = stream.read().decode("utf-8")
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            try:
+                yield json.loads(line)
+            except json.JSONDecodeError as error:
+                raise DataError(where, f"{file}: is not JSON: {error}", number) from error
+
+
+# --- as tasks for a model that speaks our own format ---------------------------------------------------------------
+
+JSON_TYPES = {"dict": "object", "float": "number", "tuple": "array"}
+_KEPT = ("description", "enum", "default", "format", "minimum", "maximum", "minItems", "maxItems")
+
+
+def schema(described: dict[str, Any]) -> dict[str, Any]:
+    """BFCL's parameter description as JSON Schema: `dict`, `float` and `tuple` renamed, `any` left open."""
+    made: dict[str, Any] = {}
+    if described.get("type") not in (None, "any"):
+        made["type"] = JSON_TYPES.get(described["type"], described["type"])
+    made |= {key: described[key] for key in _KEPT if key in described}
+    if "properties" in described:
+        made["properties"] = {name: schema(inner) for name, inner in described["properties"].items()}
+    if isinstance(described.get("items"), dict):
+        made["items"] = schema(described["items"])
+    return made | {"required": described["required"]} if "required" in described else made
+
+
+def tool(doc: dict[str, Any]) -> Tool:
+    """A function description as one of our Tools."""
+    return Tool(name=doc["name"], description=doc["description"], parameters=schema(doc["parameters"]))
+
+
+_SPEAKERS = {"system": System, "user": User}
+
+
+def message(wire: dict[str, str]) -> Message:
+    """One message of the question; a few items hold earlier replies of an assistant."""
+    if wire["role"] == "assistant":
+        return Assistant(text=wire["content"])
+    return _SPEAKERS[wire["role"]](content=wire["content"])
+
+
+def tasks(version: str) -> tuple[Task, ...]:
+    """All covered items as Tasks, made once; raises as `items` does."""
+    return _tasks(version, _folder(version))
+
+
+@functools.cache
+def _tasks(version: str, folder: Path | None) -> tuple[Task, ...]:
+    return tuple(task(name, item) for name, item in _items(version, folder).items())
+
+
+def task(name: str, item: Item) -> Task:
+    """The item as a Task; `gold` keeps what the checker needs, in upstream's form."""
+    start = Conversation(
+        id=name,
+        tools=tuple(tool(doc) for doc in item.docs),
+        messages=tuple(message(wire) for wire in item.messages),
+        origin="bfcl",
+    )
+    return Task(id=name, category=item.category, start=start, gold={"docs": item.docs, "truth": item.truth})
+
+
+# --- a perfect answer ----------------------------------------------------------------------------------------------
+
+
+def answer(category: str, docs: Sequence[dict[str, Any]], truth: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The calls a perfect model makes, `[{name: arguments}]`, optional parameters left out where they may be."""
+    if "relevance" in category:
+        return [] if "irrelevance" in category else [{docs[0]["name"]: {}}]
+    known = {doc["name"]: doc for doc in docs}
+    return [_answer(known.get(next(iter(right)), docs[0]), next(iter(right.values()))) for right in truth]
+
+
+def _answer(doc: dict[str, Any], allowed: dict[str, list[Any]]) -> dict[str, Any]:
+    required = doc["parameters"]["required"]
+    given = {name: values for name, values in allowed.items() if name in required or "" not in values}
+    return {doc["name"]: {name: _first(values) for name, values in given.items()}}
+
+
+def _first(values: Sequence[Any]) -> Any:
+    """The first allowed value that is not "may be omitted"; inside objects each key has its own list of values."""
+    return _plain_value(next((value for value in values if value != ""), ""))
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _first(v) if isinstance(v, list) else v for k, v in value.items() if not _omittable(v)}
+    if isinstance(value, list):
+        return [_plain_value(item) for item in value]
+    return value
+
+
+def _omittable(values: Any) -> bool:
+    return isinstance(values, list) and "" in values

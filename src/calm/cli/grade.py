@@ -1,0 +1,41 @@
+"""`calm grade`: verdicts for stored predictions; no model, no network, no clock."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from calm.cli import screen
+from calm.files import dumps
+
+
+def grade(
+    benchmark: str,
+    predictions: Path,
+    *,
+    protocol: str | None = None,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Score stored predictions or transcripts.
+
+    Args:
+        benchmark: toy, bfcl, api_bank or multiwoz.
+        predictions: a JSONL file (or .gz) in the benchmark's prediction form, or transcripts.jsonl of `calm bench`.
+        protocol: which scoring rules; the benchmark's first by default. A wrong name lists them.
+        json: one JSON verdict a line on stdout, in the file's order, instead of the counts.
+    """
+    from calm.bench.run import grade_file
+
+    rows = grade_file(benchmark, predictions, protocol)
+    if json:
+        for row in rows:
+            sys.stdout.write(dumps(row) + "\n")
+        return
+    verdicts = list(rows)
+    counts: dict[str, int] = {}
+    for row in verdicts:
+        kind = "valid" if row.get("valid") else str(row.get("error_type") or "graded")
+        counts[kind] = counts.get(kind, 0) + 1
+    ordered = sorted(counts.items(), key=lambda item: -item[1])
+    screen.print_rows([{"verdict": kind, "rows": n, "share": n / len(verdicts)} for kind, n in ordered])

@@ -1,0 +1,140 @@
+"""Reading and writing so that nothing is lost: atomic writes, gzip seen through, JSONL errors that name the row."""
+
+import contextlib
+import gzip
+import hashlib
+import json
+import os
+import tempfile
+import zlib
+from collections.abc import Generator, Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from calm.errors import DataError, StorageError
+
+
+def _unwritable(path: Path, error: OSError) -> StorageError:
+    return StorageError(f"{path}: cannot be written ({error.strerror}); free some space or choose another folder")
+
+
+@contextlib.contextmanager
+def atomic(path: Path) -> Generator[IO[bytes]]:
+    """Open a temporary neighbour of `path` that replaces it only when the block ends well.
+
+    Raises:
+        StorageError: the disk is full or the folder may not be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            yield stream
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text in one piece or not at all; lone surrogates become backslash escapes."""
+    with atomic(path) as stream:
+        stream.write(text.encode("utf-8", "backslashreplace"))
+
+
+def dumps(value: Any) -> str:
+    """JSON on one line with `", "` and `": "`, non-ASCII kept: the one spelling used in files and prompts."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write indented JSON atomically, for files that people open: manifests, scores."""
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n")
+
+
+def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> int:
+    """Write one JSON object a line atomically, streaming; returns the number of rows."""
+    count = 0
+    with atomic(path) as stream:
+        for row in rows:
+            stream.write((dumps(row) + "\n").encode("utf-8", "surrogatepass"))
+            count += 1
+    return count
+
+
+def either(path: Path) -> Path:
+    """`path` itself or its gzipped twin `path.gz`, whichever exists; a DataError that names both otherwise."""
+    for candidate in (path, path.with_name(path.name + ".gz")):
+        if candidate.is_file():
+            return candidate
+    raise DataError(path, "no such file (nor with .gz after it)")
+
+
+def read_bytes(path: Path) -> bytes:
+    """The unpacked bytes of a file, through gzip where its name ends in .gz or only the .gz twin exists."""
+    found = either(path)
+    try:
+        raw = found.read_bytes()
+        return gzip.decompress(raw) if found.suffix == ".gz" else raw
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(found, f"cannot be read ({error}); fetch it again") from error
+
+
+def read_text(path: Path) -> str:
+    """A file as text: UTF-8, or CESU-8 (emoji as two surrogates, as in one SNIPS file), else latin-1."""
+    raw = read_bytes(path)
+    for decode in (bytes.decode, _cesu8):
+        try:
+            return decode(raw)
+        except UnicodeDecodeError:
+            continue
+    return raw.decode("latin-1")
+
+
+def _cesu8(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogatepass").encode("utf-16", "surrogatepass").decode("utf-16")
+
+
+def read_json(path: Path) -> Any:
+    """A JSON file; what does not parse is a DataError with the line and column."""
+    try:
+        return json.loads(read_text(path))
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise DataError(path, f"is not JSON: {error}") from error
+
+
+def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The rows of a JSONL file with their 1-based numbers, streaming; a bad row is a DataError that names it."""
+    found = either(path)
+    opener = gzip.open if found.suffix == ".gz" else open
+    try:
+        with opener(found, "rt", encoding="utf-8", errors="surrogatepass") as stream:
+            for number, line in enumerate(stream, 1):
+                if line.strip():
+                    yield number, _row(found, number, line)
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise DataError(found, f"cannot be read ({error})") from error
+
+
+def _row(path: Path, number: int, line: str) -> dict[str, Any]:
+    try:
+        value = json.loads(line)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise DataError(path, f"is not JSON: {error}", number) from error
+    if not isinstance(value, dict):
+        raise DataError(path, f"is {type(value).__name__}, not an object", number)
+    return value
+
+
+def sha256(path: Path) -> str:
+    """Hex SHA-256 of a file's bytes, read in pieces of 1 MiB."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while piece := stream.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()

@@ -1,0 +1,192 @@
+"""A lean Llama in plain torch: weights from safetensors, adapter merged at load, one KV cache that can be rewound.
+
+For small models the overhead of each call decides the speed, so q, k, v and gate, up are fused and nothing is looked up
+in modules; `benchmarks/engine.py` compares it with transformers on the same prompts.
+"""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+from torch.nn import functional
+
+from calm.errors import ModelError
+from calm.files import read_json
+
+BLOCK = 128
+"""Queries looked at together in a prefill: small enough that scores stay in the processor's cache."""
+
+
+class Llama:
+    """Weights and one sequence's cache; `forward` appends tokens, `rewind` takes them back."""
+
+    def __init__(self, base: Path, adapter: Path | None = None, dtype: torch.dtype = torch.bfloat16) -> None:
+        self.config = read_json(base / "config.json")
+        self.dtype = dtype
+        weights = read_weights(base)
+        if adapter:
+            merge(weights, adapter)
+        self._assemble(weights)
+        self._rope = rope_frequencies(self.config)
+        self.ids: list[int] = []
+        self._grow(1024)
+
+    def _assemble(self, weights: dict[str, Tensor]) -> None:
+        def take(*names: str) -> Tensor:
+            return torch.cat([weights[name] for name in names]).to(self.dtype).contiguous()
+
+        config = self.config
+        self.heads, self.kv_heads = (
+            config["num_attention_heads"],
+            config.get("num_key_value_heads") or config["num_attention_heads"],
+        )
+        self.size = config.get("head_dim") or config["hidden_size"] // self.heads
+        self.eps = config["rms_norm_eps"]
+        self.embedding = take("model.embed_tokens.weight")
+        self.head = self.embedding if config.get("tie_word_embeddings") else take("lm_head.weight")
+        self.norm = take("model.norm.weight")
+        self.layers = []
+        for i in range(config["num_hidden_layers"]):
+            at = f"model.layers.{i}."
+            attention, mlp = at + "self_attn.{}_proj.weight", at + "mlp.{}_proj.weight"
+            self.layers.append(
+                (
+                    take(at + "input_layernorm.weight"),
+                    take(*(attention.format(x) for x in "qkv")),
+                    take(attention.format("o")),
+                    take(at + "post_attention_layernorm.weight"),
+                    take(mlp.format("gate"), mlp.format("up")),
+                    take(mlp.format("down")),
+                )
+            )
+
+    @property
+    def limit(self) -> int:
+        """The longest sequence the model was made for, in tokens."""
+        return int(self.config.get("max_position_embeddings", 2048))
+
+    def rewind(self, length: int) -> None:
+        """Forget all tokens after the first `length`."""
+        del self.ids[length:]
+
+    @torch.inference_mode()
+    def forward(self, ids: list[int]) -> Tensor:
+        """Append tokens; the float32 logits [vocabulary] of what follows the last one."""
+        start, end = len(self.ids), len(self.ids) + len(ids)
+        if end > self._capacity:
+            self._grow(max(2 * self._capacity, end))
+        cos, sin = self._cos[start:end], self._sin[start:end]
+        x = self.embedding[torch.tensor(ids)]
+        for layer, (norm1, qkv, out, norm2, gate_up, down) in enumerate(self.layers):
+            x = x + self._attend(layer, self._normed(x, norm1) @ qkv.T, start, (cos, sin)) @ out.T
+            gate, up = (self._normed(x, norm2) @ gate_up.T).chunk(2, -1)
+            x = x + (functional.silu(gate) * up) @ down.T
+        self.ids += ids
+        return (self._normed(x[-1:], self.norm) @ self.head.T)[0].float()
+
+    def _normed(self, x: Tensor, weight: Tensor) -> Tensor:
+        return functional.rms_norm(x, (x.shape[-1],), weight, self.eps)
+
+    def _attend(self, layer: int, qkv: Tensor, start: int, rope: tuple[Tensor, Tensor]) -> Tensor:
+        """Causal attention of new positions over the cache; [new, (heads + 2 kv) * size] -> [new, heads * size]."""
+        new, end = qkv.shape[0], start + qkv.shape[0]
+        q, k, v = qkv.view(new, -1, self.size).transpose(0, 1).split([self.heads, self.kv_heads, self.kv_heads])
+        keys, values = self._keys[layer], self._values[layer]
+        keys[:, start:end] = rotate(k, *rope)
+        values[:, start:end] = v
+        q = rotate(q, *rope).view(self.kv_heads, -1, new, self.size)  # query heads grouped by their kv head
+        blocks = [slice(b, min(b + BLOCK, new)) for b in range(0, new, BLOCK)]
+        mixed = [
+            torch.cat([self._mix(q[h, :, b], keys[h], values[h], start + b.stop) for b in blocks], 1)
+            for h in range(self.kv_heads)
+        ]
+        return torch.cat(mixed).transpose(0, 1).reshape(new, -1)
+
+    def _mix(self, q: Tensor, keys: Tensor, values: Tensor, end: int) -> Tensor:
+        """Attention of a block of queries [group, n, size] that ends at `end`, over one kv head's cache.
+
+        Plain matrices per head and block: a batched product would copy the whole cache at every step, and keys after the
+        block need not be looked at.
+        """
+        group, new = q.shape[:2]
+        scores = (q.reshape(-1, self.size) @ keys[:end].T).mul_(1 / math.sqrt(self.size))
+        if new > 1:
+            ahead = torch.ones(new, new, dtype=torch.bool).triu(1)
+            scores.view(group, new, end)[:, :, end - new :].masked_fill_(ahead, -torch.inf)
+        weights = scores.softmax(-1, dtype=torch.float32).to(self.dtype)
+        return (weights @ values[:end]).view(group, new, self.size)
+
+    def _grow(self, capacity: int) -> None:
+        """Make room for `capacity` tokens, keeping what is there."""
+        shape = (len(self.layers), self.kv_heads, capacity, self.size)
+        keys, values = torch.zeros(shape, dtype=self.dtype), torch.zeros(shape, dtype=self.dtype)
+        if self.ids:
+            keys[:, :, : len(self.ids)] = self._keys[:, :, : len(self.ids)]
+            values[:, :, : len(self.ids)] = self._values[:, :, : len(self.ids)]
+        self._keys, self._values, self._capacity = keys, values, capacity
+        angles = torch.outer(torch.arange(capacity, dtype=torch.float32), self._rope)
+        angles = torch.cat((angles, angles), -1)
+        self._cos, self._sin = angles.cos().to(self.dtype), angles.sin().to(self.dtype)
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotary embedding, halves layout: [heads, n, size] with tables [n, size]."""
+    first, second = x.chunk(2, -1)
+    return x * cos + torch.cat((-second, first), -1) * sin
+
+
+def rope_frequencies(config: dict[str, Any]) -> Tensor:
+    """Inverse frequencies [size / 2]; types `default`, `linear` and `llama3` (transformers, modeling_rope_utils).
+
+    Raises:
+        ModelError: another rope type.
+    """
+    rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    theta = rope.get("rope_theta") or config.get("rope_theta") or 10000.0
+    size = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
+    frequencies = 1.0 / theta ** (torch.arange(0, size, 2, dtype=torch.float32) / size)
+    kind = rope.get("rope_type") or rope.get("type") or "default"
+    if kind == "default":
+        return frequencies
+    if kind == "linear":
+        return frequencies / rope["factor"]
+    if kind != "llama3":
+        raise ModelError(f"config.json: rope type {kind!r} is not known; known are default, linear, llama3")
+    low, high, old = rope["low_freq_factor"], rope["high_freq_factor"], rope["original_max_position_embeddings"]
+    blend = ((old * frequencies / (2 * math.pi) - low) / (high - low)).clamp(0, 1)
+    return (1 - blend) * frequencies / rope["factor"] + blend * frequencies
+
+
+def read_weights(folder: Path) -> dict[str, Tensor]:
+    """All tensors of a folder's `*.safetensors`; a damaged file is a ModelError that names it."""
+    weights: dict[str, Tensor] = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        try:
+            with safe_open(path, framework="pt") as file:
+                weights.update({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+        except (SafetensorError, OSError) as error:
+            raise ModelError(f"{path}: cannot be read ({error}); fetch or save it again") from error
+    return weights
+
+
+def merge(weights: dict[str, Tensor], adapter: Path) -> None:
+    """Add a PEFT LoRA adapter to the weights in place: W += alpha / r * B A, computed in float32.
+
+    Raises:
+        ModelError: the adapter touches a weight the model lacks, or is no plain LoRA.
+    """
+    settings = read_json(adapter / "adapter_config.json")
+    if settings.get("peft_type") != "LORA" or settings.get("use_dora"):
+        raise ModelError(f"{adapter}: is {settings.get('peft_type')}, only plain LoRA adapters are merged here")
+    rank, alpha = settings["r"], settings["lora_alpha"]
+    scale = alpha / (math.sqrt(rank) if settings.get("use_rslora") else rank)
+    lora = read_weights(adapter)
+    for name in [n for n in lora if n.endswith("lora_A.weight")]:
+        target = name.removeprefix("base_model.model.").replace(".lora_A.weight", ".weight")
+        if target not in weights:
+            raise ModelError(f"{adapter}: changes {target}, which the base model does not have: another base?")
+        change = lora[name.replace("lora_A", "lora_B")].float() @ lora[name].float()
+        weights[target] = (weights[target].float() + scale * change).to(weights[target].dtype)

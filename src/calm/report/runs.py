@@ -1,0 +1,353 @@
+"""Run folders side by side: what each scored, what changed item by item, and what differs between their manifests.
+
+A run folder is known by its files: `scores.json` (with `verdicts.jsonl` and `transcripts.jsonl`) from a benchmark,
+`log.jsonl` and `eval.json` from training, `manifest.json` from anything. Numbers are read, never made up: what a file
+lacks is left out of the page.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from calm.conversation import Conversation, read
+from calm.errors import DataError
+from calm.files import read_json, read_jsonl
+from calm.recipe import MANIFEST, read_manifest
+from calm.report import (
+    DialogueSection,
+    Facts,
+    Figure,
+    LossSection,
+    Pair,
+    PairSection,
+    Score,
+    ScoreSection,
+    Section,
+    TableSection,
+    Title,
+    Verdict,
+)
+from calm.report.words import flat, interval, number
+
+SCORES, VERDICTS, TRANSCRIPTS, LOG, EVAL = (
+    "scores.json",
+    "verdicts.jsonl",
+    "transcripts.jsonl",
+    "log.jsonl",
+    "eval.json",
+)
+KNOWN = (SCORES, LOG, EVAL, MANIFEST, TRANSCRIPTS)
+DIALOGUES = 2
+"""Transcripts shown for each benchmark run: a right and a wrong one where there are both."""
+
+
+class Run(NamedTuple):
+    """What one folder holds; `name` tells it from the other runs, `label` is its model, with the name if need be."""
+
+    name: str
+    label: str
+    folder: Path
+    scores: dict[str, Any] | None
+    verdicts: dict[str, Verdict]
+    log: list[dict[str, Any]]
+    held_out: dict[str, Any]
+    manifest: dict[str, Any]
+
+    @property
+    def benchmark(self) -> str:
+        """Name of the benchmark; empty for a run that judged nothing."""
+        return str((self.scores or {}).get("name") or (self.scores or {}).get("benchmark") or "")
+
+    @property
+    def model(self) -> str:
+        """The model that was judged, the run's own name where the scores do not say."""
+        return str((self.scores or {}).get("policy") or (self.scores or {}).get("model") or self.name)
+
+
+def load(folders: Sequence[Path]) -> list[Run]:
+    """The runs of some folders; a folder of run folders stands for those inside it, in order of name.
+
+    Raises:
+        DataError: a folder that does not exist or holds no run, or a file in it that cannot be read.
+    """
+    found = [run for folder in folders for run in _runs(folder)]
+    names = _names(found)
+    runs = [_load(folder, name) for folder, name in zip(found, names, strict=True)]
+    shared = Counter((run.benchmark, run.model) for run in runs)
+    return [
+        run._replace(label=f"{run.model} ({run.name})" if shared[run.benchmark, run.model] > 1 else run.model)
+        for run in runs
+    ]
+
+
+def _runs(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise DataError(folder, "no such folder; name a run folder, as written by calm bench, train or build")
+    if any((folder / name).is_file() for name in (SCORES, LOG, EVAL)):
+        return [folder]
+    below = sorted({path.parent for name in (SCORES, LOG) for path in folder.rglob(name)})
+    if below or (folder / MANIFEST).is_file():
+        return below or [folder]
+    raise DataError(folder, f"holds no run: none of {', '.join(KNOWN[:4])}, nor a folder with them")
+
+
+def _names(folders: Sequence[Path]) -> list[str]:
+    """The last part of each path, with as many parts before it as it takes to tell them apart."""
+    parts = [folder.resolve().parts for folder in folders]
+    for length in range(1, max(map(len, parts), default=1) + 1):
+        names = ["/".join(p[-length:]) for p in parts]
+        if len(set(names)) == len(names):
+            return names
+    return [str(folder) for folder in folders]
+
+
+def _load(folder: Path, name: str) -> Run:
+    return Run(
+        name=name,
+        label=name,
+        folder=folder,
+        scores=_object(folder / SCORES),
+        verdicts={str(row.get("id")): row for row in _rows(folder / VERDICTS)},
+        log=_rows(folder / LOG),
+        held_out=_object(folder / EVAL) or {},
+        manifest=read_manifest(folder) or {},
+    )
+
+
+def _object(path: Path) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
+    found = read_json(path)
+    if not isinstance(found, dict):
+        raise DataError(path, f"holds {type(found).__name__}, not an object")
+    return found
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    return [row for _, row in read_jsonl(path)] if path.is_file() else []
+
+
+# --- sections ------------------------------------------------------------------------------------------------------
+
+
+def sections(runs: Sequence[Run]) -> list[Section]:
+    """The page of some runs: head, scores, paired differences, losses, what differs, dialogues, facts."""
+    rows, pairs_found = scores(runs), pairs(runs)
+    found: list[Section] = [_title(runs, rows)]
+    if rows:
+        found.append(ScoreSection(rows=tuple(rows), note=SCORE_NOTE))
+    found += _tables(runs)
+    if pairs_found:
+        found.append(PairSection(pairs=tuple(pairs_found), note=PAIR_NOTE))
+    found += [_loss(run) for run in runs if run.log or run.held_out]
+    found += _differing(runs)
+    found += [section for run in runs for section in _dialogues(run)]
+    return [*found, *(_facts(run) for run in runs if run.manifest)]
+
+
+SCORE_NOTE = (
+    "Share of items solved, with its 95 % interval. The ticks on each bar are what silence (floor) and the gold "
+    "answer (ceiling) score on the same items."
+)
+PAIR_NOTE = "Only items that both runs judged count. The sign test asks whether as many flip either way."
+
+
+def _title(runs: Sequence[Run], rows: Sequence[Score]) -> Title:
+    overall = [row for row in rows if row.category == ALL]
+    tiles = [Figure(label=f"{r.benchmark}, {r.model}", value=f"{100 * r.score:.1f} %", note=_tail(r)) for r in overall]
+    return Title(
+        title=f"Report on {runs[0].name}" if len(runs) == 1 else f"{len(runs)} runs compared",
+        lead=" · ".join(run.name for run in runs),
+        figures=tuple(tiles[:8]),
+    )
+
+
+def _tail(row: Score) -> str:
+    return interval(row.score, row.low, row.high, row.n).partition("% ")[2]
+
+
+ALL = "all"
+
+
+def scores(runs: Sequence[Run]) -> list[Score]:
+    """One row for each run and category that its `scores.json` counts, `all` first; runs of one benchmark together."""
+    found = [row for run in runs if run.scores for row in _scores(run, run.scores)]
+    order = list(dict.fromkeys(row.benchmark for row in found))
+    return sorted(found, key=lambda row: order.index(row.benchmark))
+
+
+def _scores(run: Run, scores: Mapping[str, Any]) -> Iterator[Score]:
+    for category, tally in _tallies(scores):
+        if not isinstance(tally.get("n"), int) or not isinstance(tally.get("share"), int | float):
+            raise DataError(run.folder / SCORES, f"categories.{category}: lacks n or share; judge the run again")
+        if tally["n"]:
+            yield Score(
+                benchmark=run.benchmark or run.name,
+                category=category,
+                model=run.label,
+                n=tally["n"],
+                score=tally["share"],
+                low=tally.get("low"),
+                high=tally.get("high"),
+                floor=_bound(scores.get("floor"), category),
+                ceiling=_bound(scores.get("ceiling"), category),
+            )
+
+
+def _tallies(scores: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    if isinstance(scores.get("all"), Mapping):
+        yield ALL, scores["all"]
+    for category, tally in (scores.get("categories") or {}).items():
+        if isinstance(tally, Mapping):
+            yield category, tally
+
+
+def _bound(totals: Any, category: str) -> float | None:
+    tally = dict(_tallies(totals)).get(category) if isinstance(totals, Mapping) else None
+    return tally.get("share") if tally and tally.get("n") else None
+
+
+def _tables(runs: Sequence[Run]) -> Iterator[TableSection]:
+    """For each benchmark its own averages beside floor and ceiling, and how often each error occurred."""
+    for benchmark in dict.fromkeys(run.benchmark for run in runs if run.scores):
+        same = {run.label: run.scores or {} for run in runs if run.scores and run.benchmark == benchmark}
+        first = next(iter(same.values()))
+        bounds = {name: first[name] for name in ("floor", "ceiling") if isinstance(first.get(name), Mapping)}
+        note = "; ".join(str(first[key]) for key in ("version", "note") if first.get(key))
+        yield from _table(f"{benchmark} in its own averages", "summary", {**same, **bounds}, note)
+        yield from _table(f"{benchmark}: what went wrong", "errors", same, "How often each error ended an item.")
+
+
+HEADS = {"summary": "Metric", "errors": "Error"}
+
+
+def _table(title: str, key: str, columns: Mapping[str, Mapping[str, Any]], note: str) -> Iterator[TableSection]:
+    cells = {name: flat(totals.get(key) or {}, spell=number) for name, totals in columns.items()}
+    names = dict.fromkeys(name for column in cells.values() for name in column)
+    if names:
+        rows = tuple((name, *(column.get(name, "–") for column in cells.values())) for name in names)
+        yield TableSection(title=title, head=(HEADS[key], *cells), rows=rows, note=note)
+
+
+def _differing(runs: Sequence[Run]) -> Iterator[TableSection]:
+    for what, group in alike(runs).items():
+        if rows := differences(group):
+            head = ("Setting", *(run.name for run in group))
+            yield TableSection(title=f"What differs between the runs of {what}", head=head, rows=tuple(rows))
+
+
+def _loss(run: Run) -> LossSection:
+    drawn = [
+        (row["step"], row["loss"]) for row in run.log if _is_number(row.get("step")) and _is_number(row.get("loss"))
+    ]
+    before, after = (run.held_out.get(f"held_out_loss_{when}") for when in ("before", "after"))
+    note = f"{len(run.log):,} logged steps" if run.log else "no steps were logged"
+    if _is_number(before) and _is_number(after):
+        note += f"; on held-out rows {before:.3f} before, {after:.3f} after"
+    return LossSection(
+        title=f"Loss of {run.name}",
+        points=tuple(drawn),
+        before=before if _is_number(before) else None,
+        after=after if _is_number(after) else None,
+        note=f"{note}.",
+    )
+
+
+def _is_number(found: Any) -> bool:
+    return isinstance(found, int | float) and not isinstance(found, bool) and math.isfinite(found)
+
+
+def _dialogues(run: Run) -> Iterator[DialogueSection]:
+    path = run.folder / TRANSCRIPTS
+    if not path.is_file():
+        return
+    transcripts = {transcript.id: transcript for transcript in read(path)}
+    for transcript in _telling(list(transcripts.values()), run.verdicts):
+        yield DialogueSection(
+            title=f"{transcript.id or 'A transcript'} by {run.label}",
+            conversation=transcript,
+            verdict=run.verdicts.get(transcript.id),
+        )
+
+
+def _telling(transcripts: Sequence[Conversation], verdicts: Mapping[str, Verdict]) -> list[Conversation]:
+    """The first right and the first wrong transcript, else the first few."""
+    valid = {t.id: verdicts.get(t.id, {}).get("valid") for t in transcripts}
+    picked = [next((t for t in transcripts if valid[t.id] is mark), None) for mark in (True, False)]
+    found = [t for t in picked if t is not None]
+    return found or list(islice(transcripts, DIALOGUES))
+
+
+def _facts(run: Run) -> Facts:
+    plain = {key: found for key, found in run.manifest.items() if not isinstance(found, Mapping)}
+    groups = {key: flat(found) for key, found in run.manifest.items() if isinstance(found, Mapping) and found}
+    return Facts(title=f"Where {run.name} comes from", groups={"run": plain, **groups})
+
+
+# --- comparing -----------------------------------------------------------------------------------------------------
+
+
+def pairs(runs: Sequence[Run]) -> list[Pair]:
+    """Each later run of a benchmark against the first one of it, on the items that both judged."""
+    first: dict[str, Run] = {}
+    found = []
+    for run in runs:
+        if run.scores and run.verdicts:
+            reference = first.setdefault(run.benchmark, run)
+            pair = _pair(reference, run) if reference is not run else None
+            found += [pair] if pair else []
+    return found
+
+
+def _pair(first: Run, second: Run) -> Pair | None:
+    both = [item for item in first.verdicts if item in second.verdicts]
+    if not both:
+        return None
+    right = [
+        (item, first.verdicts[item].get("valid") is True, second.verdicts[item].get("valid") is True) for item in both
+    ]
+    gained = tuple(item for item, before, after in right if after and not before)
+    lost = tuple(item for item, before, after in right if before and not after)
+    apart = len(first.verdicts) + len(second.verdicts) - 2 * len(both)
+    return Pair(
+        benchmark=first.benchmark,
+        first=first.label,
+        second=second.label,
+        n=len(both),
+        gained=gained,
+        lost=lost,
+        p=sign_test(len(gained), len(lost)),
+        note=f"{apart:,} items judged in one run only are left out." if apart else "",
+    )
+
+
+def sign_test(gained: int, lost: int) -> float:
+    """Exact two-sided p that flips split this unevenly when either way is as likely; 1 when nothing flipped."""
+    flips = gained + lost
+    tail = sum(math.comb(flips, k) for k in range(min(gained, lost) + 1))
+    return min(1.0, 2 * tail / 2**flips)
+
+
+def differences(runs: Sequence[Run]) -> list[tuple[str, ...]]:
+    """Rows (setting, value in each run) of the recipe, versions and input files on which the manifests disagree."""
+    trees = [_settings(run.manifest) for run in runs]
+    keys = dict.fromkeys(key for tree in trees for key in tree)
+    rows = [(key, *(tree.get(key, "–") for tree in trees)) for key in keys]
+    return [row for row in rows if len(set(row[1:])) > 1]
+
+
+def _settings(manifest: Mapping[str, Any]) -> dict[str, str]:
+    inputs = {name: str(sha)[:12] for name, sha in (manifest.get("inputs") or {}).items() if name != TRANSCRIPTS}
+    return flat({"recipe": manifest.get("recipe") or {}, "versions": manifest.get("versions") or {}, "inputs": inputs})
+
+
+def alike(runs: Sequence[Run]) -> dict[str, list[Run]]:
+    """Runs with a manifest by what they did (a benchmark's name, a command), where two or more did the same."""
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        if run.manifest:
+            groups.setdefault(run.benchmark or str(run.manifest.get("command")), []).append(run)
+    return {what: group for what, group in groups.items() if len(group) > 1}

@@ -1,0 +1,38 @@
+"""The settings of a training run; defaults are the model card's (r 16, alpha 32, lr 1e-4, linear with 10 % warm-up)."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from calm.recipe import Recipe
+
+
+class Lora(Recipe):
+    """Low-rank adapters on every linear layer of the blocks; `alpha / rank` scales what they add."""
+
+    rank: int = Field(default=16, ge=1)
+    alpha: int = Field(default=32, ge=1)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+
+
+class TrainRecipe(Recipe):
+    """One run: which base, which rows, how long and how fast.
+
+    `batch` counts conversations per optimiser step; `max_length` tokens per conversation, longer rows are refused into
+    the run's `rejects.jsonl`, never cut. `learn` names the parts of the model's speech that are trained on.
+    """
+
+    base: str = "calm-135m"
+    data: Path = Path("out/data/train.jsonl")
+    held_out: Path | None = None
+    lora: Lora = Lora()
+    learn: tuple[Literal["thought", "call", "text"], ...] = ("thought", "call", "text")
+    epochs: float = Field(default=1.0, gt=0)
+    batch: int = Field(default=8, ge=1)
+    lr: float = Field(default=1e-4, gt=0)
+    warmup: float = Field(default=0.1, ge=0, le=1)
+    weight_decay: float = Field(default=0.01, ge=0)
+    max_length: int = Field(default=4096, ge=16)
+    save_every: int = Field(default=25, ge=1)
+    seed: int = 0

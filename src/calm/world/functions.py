@@ -1,0 +1,190 @@
+"""Python functions as tools: the schema comes from signature and docstring, arguments are checked before anything runs.
+
+Whatever goes wrong in a call comes back as `{"error": ...}` text that names the argument, the value and what is
+allowed, because the model has to mend it; an exception must not end a conversation.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, TypeVar, get_type_hints
+
+import docstring_parser
+from pydantic import TypeAdapter, ValidationError
+from pydantic.errors import PydanticSchemaGenerationError
+from pydantic_core import to_jsonable_python
+
+from calm.conversation import TOOL_NAME, Call, Tool
+from calm.errors import UsageError
+from calm.files import dumps
+
+LIMIT = 4000
+"""Longest observation in characters: about a thousand tokens, more than a small model's context can spare."""
+
+Function = Callable[..., Any]
+F = TypeVar("F", bound=Function)
+
+
+class ToolError(Exception):
+    """What a function raises to tell the model what to do differently; `details` become keys beside `error`."""
+
+    def __init__(self, message: str, **details: Any) -> None:
+        super().__init__(message)
+        self.details = details
+
+
+def writes(function: F) -> F:
+    """Mark a function that changes something, so that whoever runs it can ask for approval first."""
+    function.__dict__["writes"] = True
+    return function
+
+
+class Functions:
+    """A Toolbox of plain functions (or bound methods); `writing` names those marked with `writes`.
+
+    Raises:
+        UsageError: a function that cannot be a tool, or two of the same name.
+    """
+
+    def __init__(self, functions: Iterable[Function], limit: int = LIMIT) -> None:
+        known = [_Known.of(function) for function in functions]
+        self.tools = tuple(k.tool for k in known)
+        self.writing = frozenset(k.tool.name for k in known if getattr(k.function, "writes", False))
+        self._known = {k.tool.name: k for k in known}
+        self._limit = limit
+        if len(self._known) < len(known):
+            raise UsageError(f"two functions of one name among {', '.join(t.name for t in self.tools)}; rename one")
+
+    def run(self, call: Call) -> str:
+        """The function's result as JSON, cut after `limit` characters; every failure as `{"error": ...}`."""
+        try:
+            text = dumps(to_jsonable_python(self._run(call)))
+        except ToolError as error:
+            text = dumps(to_jsonable_python({"error": str(error), **error.details}))
+        except Exception as error:  # noqa: BLE001  # the boundary: a tool must not end the conversation
+            text = dumps({"error": f"{call.name} failed: {type(error).__name__}: {error}"})
+        if len(text) <= self._limit:
+            return text
+        return f"{text[: self._limit]} ... (cut: {len(text)} characters, shown are the first {self._limit})"
+
+    def _run(self, call: Call) -> Any:
+        if call.name not in self._known:
+            raise ToolError(f"no function {call.name!r}; there are: {', '.join(self._known) or 'none'}")
+        known = self._known[call.name]
+        return known.function(**known.checked(call.arguments))
+
+
+def tool_of(function: Function) -> Tool:
+    """The Tool a model sees: types, defaults and docstring (Google style) of a function as one flat JSON Schema.
+
+    A parameter that defaults to None is optional and its schema says nothing of null; references are written out.
+
+    Raises:
+        UsageError: no usable name, `*args`, or a type that JSON cannot express; names the parameter.
+    """
+    return _Known.of(function).tool
+
+
+class _Parameter(NamedTuple):
+    adapter: TypeAdapter[Any]
+    required: bool
+
+
+class _Known(NamedTuple):
+    """A function with its Tool and one validator for each parameter."""
+
+    function: Function
+    tool: Tool
+    parameters: dict[str, _Parameter]
+
+    @classmethod
+    def of(cls, function: Function) -> "_Known":
+        name = getattr(function, "__name__", "")
+        if not TOOL_NAME.match(name):
+            raise UsageError(f"{function!r} has no name that a model could call; give it one with def")
+        doc = docstring_parser.parse(inspect.getdoc(function) or "", docstring_parser.DocstringStyle.GOOGLE)
+        said = {p.arg_name: " ".join((p.description or "").split()) for p in doc.params}
+        hints = get_type_hints(function, include_extras=True)
+        parameters, properties = {}, {}
+        for key, parameter in inspect.signature(function).parameters.items():
+            adapter = _adapter(name, parameter, hints.get(key, Any))
+            parameters[key] = _Parameter(adapter, parameter.default is parameter.empty)
+            properties[key] = _property(f"{name}: parameter {key!r}", adapter, parameter, said.get(key))
+        schema: dict[str, Any] = {"type": "object", "properties": properties}
+        if required := [key for key, p in parameters.items() if p.required]:
+            schema["required"] = required
+        tool = Tool(name=name, description=" ".join((doc.description or "").split()), parameters=schema)
+        return cls(function, tool, parameters)
+
+    def checked(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The arguments as the function wants them; a ToolError that names the first wrong one."""
+        takes = ", ".join(self.parameters) or "no arguments"
+        for key in arguments:
+            if key not in self.parameters:
+                raise ToolError(f"{self.tool.name} has no argument {key!r} (got {arguments[key]!r}); it takes {takes}")
+        for key, parameter in self.parameters.items():
+            if parameter.required and key not in arguments:
+                raise ToolError(f"{self.tool.name} needs the argument {key!r}; it takes {takes}")
+        return {key: self._value(key, value) for key, value in arguments.items()}
+
+    def _value(self, key: str, value: Any) -> Any:
+        try:
+            return self.parameters[key].adapter.validate_python(value)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join([key, *map(str, first["loc"])]) if len(error.errors()) == 1 else key
+            raise ToolError(f"{self.tool.name}: argument {where!r} is {first['input']!r}; {first['msg']}") from error
+
+
+def _adapter(name: str, parameter: inspect.Parameter, hint: Any) -> TypeAdapter[Any]:
+    if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+        raise UsageError(f"{name}: parameter {parameter.name!r} is {parameter.kind.description}; give each a name")
+    optional = parameter.default is None and hint is not Any
+    try:
+        return TypeAdapter(hint | None if optional else hint)
+    except (PydanticSchemaGenerationError, TypeError) as error:
+        raise UsageError(
+            f"{name}: parameter {parameter.name!r} has a type that JSON cannot express: {hint!r}"
+        ) from error
+
+
+# --- schemas short enough for a small model --------------------------------------------------------------------------
+
+
+def _property(where: str, adapter: TypeAdapter[Any], parameter: inspect.Parameter, said: str | None) -> dict[str, Any]:
+    raw = adapter.json_schema()
+    schema = _flat(raw, raw.pop("$defs", {}), where)
+    if parameter.default is None:
+        schema = _without_null(schema)
+    elif parameter.default is not parameter.empty:
+        schema["default"] = to_jsonable_python(parameter.default)
+    if said:
+        schema["description"] = said
+    first = {key: schema[key] for key in ("type", "description") if key in schema}
+    return {**first, **schema}
+
+
+def _flat(schema: Any, definitions: dict[str, Any], where: str, depth: int = 0) -> Any:
+    """The schema without titles and with every `$ref` written out."""
+    if depth > 40:
+        raise UsageError(f"{where} has a type that contains itself; a tool's schema must be flat")
+    if isinstance(schema, list):
+        return [_flat(item, definitions, where, depth + 1) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if isinstance(reference := schema.get("$ref"), str):
+        rest = {key: value for key, value in schema.items() if key != "$ref"}
+        schema = {**definitions[reference.rpartition("/")[2]], **rest}
+    data = ("default", "enum", "const", "examples")  # values, not schemas: copied as they are
+    return {
+        key: value if key in data else _flat(value, definitions, where, depth + 1)
+        for key, value in schema.items()
+        if not (key == "title" and isinstance(value, str))
+    }
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    branches = [branch for branch in schema.get("anyOf", ()) if branch != {"type": "null"}]
+    rest = {key: value for key, value in schema.items() if key not in ("anyOf", "default")}
+    if len(branches) == 1:
+        return {**rest, **branches[0]}
+    return {**rest, "anyOf": branches} if branches else rest

@@ -1,0 +1,132 @@
+"""API-Bank: samples are read whole, gold is the ceiling, silence the floor, and near misses are told apart."""
+
+import json
+
+import pytest
+
+from calm.bench.api_bank import APIBank, grade_predictions
+from calm.bench.api_bank.grade import grade, plain
+from calm.bench.api_bank.tasks import parse_request, read, task
+from calm.conversation import Assistant, Call, Garbled
+from calm.errors import DataError, UsageError
+from calm.files import read_jsonl, write_jsonl
+
+API = {
+    "name": "OpenDoor",
+    "description": "",
+    "input_parameters": {"door": {"type": "int"}, "names": {"type": "list(str)"}},
+}
+
+
+@pytest.fixture
+def sample():
+    said = "User: Open two.\nAPI-Request: [OpenDoor(door='1', names='['Al']')]->{'open': True}\nGenerate API Request:\n"
+    gold = "API-Request: [OpenDoor(door='2', names='['Al', 'Bo']')]"
+    text = f"Some words.\nAPI descriptions:\n{json.dumps(API)}"
+    return task("level-1", {"file": "Door.jsonl", "id": 4, "instruction": text, "input": said, "expected_output": gold})
+
+
+def call(name="OpenDoor", **arguments):
+    return Assistant(calls=(Call(name=name, arguments=arguments),))
+
+
+def verdict(sample, *answer):
+    return grade(sample, sample.start.add(*answer))
+
+
+def test_a_sample_becomes_typed_tools_and_messages(sample):
+    request, result = sample.start.messages[2:]
+    assert sample.id == "level-1/Door/4"
+    assert request.calls[0].arguments == {"door": 1, "names": ["Al"]}
+    assert result.content == '{"open": true}'
+    assert sample.start.tools[0].parameters["properties"]["names"]["items"] == {"type": "string"}
+
+
+def test_types_do_not_matter_but_values_do(sample):
+    assert verdict(sample, call(door=2, names=["Al", "Bo"])).valid
+    assert verdict(sample, call(door=" 2", names="['Al', 'Bo']")).valid
+    assert verdict(sample, call(door=3, names=["Al", "Bo"])).error_type == "wrong_value"
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (Assistant(text="OpenDoor"), "no_call"),
+        (Garbled(raw="<tool_call>{", why="cut"), "garbled"),
+        (call("CloseDoor"), "wrong_api"),
+        (call(door=2), "missing_argument"),
+        (call(door=2, names=["Al", "Bo"], force=True), "unknown_argument"),
+        (Assistant(calls=(Call(name="OpenDoor", arguments={}),) * 2), "several_calls"),
+    ],
+)
+def test_every_way_to_be_wrong_has_a_name(sample, answer, error):
+    assert verdict(sample, answer).error_type == error
+
+
+def test_only_the_first_step_is_judged(sample):
+    right = call(door=2, names=["Al", "Bo"])
+    assert verdict(sample).error_type == "no_answer"
+    assert not verdict(sample, Assistant(text="Let me see."), right).valid
+
+
+def test_right_tool_without_arguments_earns_api_credit_only(sample):
+    scores = APIBank().summary([verdict(sample, call())])
+    assert (scores["exact"], scores["api_f1"], scores["param_f1"]) == (0, 1, 0)
+
+
+def test_requests_are_read_with_apostrophes_and_either_quote():
+    expected = Call(name="F", arguments={"who": "Dr. O'Neil", "b": "x, y", "n": "3"})
+    assert parse_request("API-Request: [F(who='Dr. O'Neil', b=\"x, y\", n=3)]") == expected
+    assert parse_request("F(a='b')") is None
+
+
+def test_lists_compare_by_parts_and_scalars_as_text():
+    assert plain("[{'a': 1}]") == plain([{"a": "1"}]) != plain([{"a": "2"}])
+
+
+def test_all_official_samples_are_read_and_the_controls_hold(corpora):
+    bench = APIBank()
+    tasks = list(bench.tasks())
+    assert [sum(t.id.startswith(f"level-{n}/") for t in tasks) for n in (1, 2, 3)] == [399, 135, 245]
+    gold = bench.summary([bench.grade(t, bench.gold(t)) for t in tasks])
+    silent = bench.summary([bench.grade(t, t.start.add(Assistant(text=""))) for t in tasks])
+    assert (gold["exact"], gold["param_f1"], gold["rouge-l"]) == (1, 1, pytest.approx(1))
+    assert (silent["exact"], silent["api_f1"], silent["rouge-l"]) == (0, 0, 0)
+
+
+def test_right_api_without_arguments_shows_how_soft_rouge_is(corpora):
+    bench = APIBank()
+    tasks = [t for t in bench.tasks() if t.category == "level-1"]
+    scores = bench.summary([bench.grade(t, bench.controls(t)["right_api"]) for t in tasks])
+    assert (scores["api_f1"], scores["param_recall"]) == (1, 0)
+    assert scores["exact"] < 0.05
+    assert scores["rouge-l"] > 0.5
+
+
+def test_exact_agrees_with_recorded_gold_outputs(corpora, reference, tmp_path):
+    rows = [row for _, row in read_jsonl(reference / "api_bank" / "verdicts.jsonl") if row["kind"] == "gold"]
+    write_jsonl(tmp_path / "p.jsonl", rows)
+    assert all(row["valid"] for row in grade_predictions(tmp_path / "p.jsonl", "exact"))
+
+
+def test_prediction_files_are_refused_by_row(corpora, tmp_path):
+    path = tmp_path / "p.jsonl"
+    write_jsonl(path, [{"pred": "a", "gold": "a"}, {"pred": "a"}])
+    with pytest.raises(DataError, match="row 2"):
+        list(grade_predictions(path, "lf-text"))
+    with pytest.raises(DataError, match="row 1: names no API-Bank sample"):
+        list(grade_predictions(path, "exact"))
+
+
+@pytest.mark.parametrize("protocol", ["official", "bfcl"])
+def test_unknown_and_unbuilt_protocols_are_refused_at_once(tmp_path, protocol):
+    with pytest.raises(UsageError, match=protocol):
+        grade_predictions(tmp_path / "absent.jsonl", protocol)
+
+
+def test_a_bad_sample_is_named(tmp_path):
+    folder = tmp_path / "test-data"
+    folder.mkdir()
+    (folder / "level-1-api.json").write_text('[{"file": "x"}]')
+    with pytest.raises(DataError, match=r"level-1-api.json: row 1: .*'id'"):
+        list(read(tmp_path))

@@ -1,0 +1,99 @@
+"""Prediction files: the CALM lab's JGA is met, malformed files are refused, nothing is taken from gold."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from calm.bench.multiwoz import grade_predictions
+from calm.bench.multiwoz.grade import close, joint
+from calm.bench.multiwoz.values import SLOTS, clock, helper_value, partial_ratio
+from calm.errors import DataError, UsageError
+from calm.files import read_json
+
+SYSTEMS = ("damd", "galaxy-e2e", "labes", "mars", "mintl", "soloist", "ubar")
+
+
+def flat(state):
+    return {
+        (d, SLOTS.get(s, s)): helper_value(SLOTS.get(s, s), v) for d, kept in state.items() for s, v in kept.items()
+    }
+
+
+def write(path, predictions):
+    path.write_text(json.dumps(predictions))
+    return path
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_jga_of_published_systems_is_within_two_turns_of_the_helper(corpora, reference, system):
+    recorded = read_json(reference / "multiwoz" / "helper_jga.json")["systems"][system]
+    *rows, last = grade_predictions(reference / "multiwoz" / "predictions" / f"{system}.json", "helper")
+    assert last["total"]["turns"] == recorded["num_turns"] == sum(row["turns"] for row in rows)
+    assert abs(last["total"]["joint"] - recorded["joint_match"]) <= 2
+    assert last["total"]["slot_f1"] == pytest.approx(recorded["slot_f1"], abs=0.03)
+
+
+def test_every_recorded_pair_of_states_is_judged_alike(reference):
+    pairs = read_json(reference / "multiwoz" / "helper_jga.json")["pairs"]
+    assert all(joint(flat(said), flat(due), close) == bool(right) for said, due, right, *_ in pairs)
+
+
+def test_times_and_aliases_equal_the_recorded_ones(reference):
+    units = [u for u in read_json(reference / "multiwoz" / "official_units.json")["values"] if "breakfast" not in u[1]]
+    assert len(units) > 200
+    assert all(helper_value(slot, said) == value for _, said, slot, value in units)
+
+
+def test_no_recorded_ratio_crosses_a_threshold(reference):
+    units = read_json(reference / "multiwoz" / "official_units.json")["fuzz"]
+    for left, right, score in units:
+        mine = partial_ratio(left, right)
+        assert (mine > 95, mine >= 90) == (score > 95, score >= 90)
+
+
+@given(st.text(max_size=20), st.text(max_size=20))
+def test_the_ratio_is_full_for_a_part_and_nothing_for_nothing(left, right):
+    assert 0 <= partial_ratio(left, right) <= 100
+    assert partial_ratio(left, left) == 100
+    assert partial_ratio("", right or "x") == 0
+
+
+@given(st.text(max_size=12))
+def test_any_text_can_stand_where_a_time_is_due(text):
+    assert isinstance(clock(text), str)
+
+
+def test_exact_is_stricter_than_close(corpora, tmp_path):
+    turns = [{"state": {"taxi": {"destination": "pizza hut", "departure": "saint johns college"}}}]
+    path = write(tmp_path / "p.json", {"sng0073": turns})
+    joints = {protocol: next(grade_predictions(path, protocol))["joint"] for protocol in ("helper", "trade")}
+    assert joints == {"helper": 1, "trade": 0}
+
+
+def test_missing_dialogues_are_counted_beside_the_published_mean(corpora, tmp_path):
+    *_, last = grade_predictions(write(tmp_path / "p.json", {"sng0073": [{"state": {}}]}), "helper")
+    assert (last["total"]["dialogues"], last["total"]["missing"]) == (1, 998)
+    assert "2.2 %" in last["total"]["note"]
+
+
+@pytest.mark.parametrize(
+    ("predictions", "message"),
+    [
+        ({"mul9999": []}, "none of the test set"),
+        ({"sng0073": [{"state": {}}] * 9}, "at most 4 turns"),
+        ({"sng0073": [{"response": "hello"}]}, "takes none from gold"),
+        ({"sng0073": [{"state": {"taxi": {"leave": 9}}}]}, "takes none from gold"),
+        ([], "not an object of dialogues"),
+    ],
+)
+def test_malformed_predictions_are_refused_by_name(corpora, tmp_path, predictions, message):
+    with pytest.raises(DataError, match=message):
+        list(grade_predictions(write(tmp_path / "p.json", predictions), "helper"))
+
+
+@pytest.mark.parametrize("protocol", ["mwzeval", "fnctod"])
+def test_protocols_that_are_not_built_are_refused_at_once(tmp_path, protocol):
+    with pytest.raises(UsageError, match=protocol):
+        grade_predictions(tmp_path / "absent.json", protocol)

@@ -1,0 +1,204 @@
+"""The Endpoint over a real server: the wire changes nothing, and trouble is tried again or told in one line."""
+
+import json
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from calm.agent import converse
+from calm.conversation import Assistant, Call, Conversation, Garbled, Observation, Tool, User
+from calm.errors import HubError, UsageError
+from calm.policy.endpoint import Endpoint, base, retry_after
+from calm.policy.scripted import Scripted
+from calm.serve import app
+from calm.serve.run import background
+
+TOOLS = (Tool(name="find", description="Find it.", parameters={"type": "object", "properties": {"q": {}}}),)
+ASK = Conversation(tools=TOOLS, messages=(User(content="hello"),))
+STEPS = [
+    Assistant(thought='The user says "café" <think>', calls=(Call(name="find", arguments={"q": ["é", None, 1.5]}),)),
+    Assistant(calls=tuple(Call(name="find", arguments={"q": f'"{i}" \\ 日本 😀'}, id=f"call_{i}") for i in range(3))),
+    Assistant(text='He said: "it\'s <|im_end|>\n\tfine" 🙂', thought="done"),
+    Assistant(text="let me look", calls=(Call(name="find", arguments={}),)),
+    Assistant(thought="only thinking"),
+    Assistant(text=""),
+    Garbled(raw="<tool_call>{oops", why="call 0 is not closed"),
+    Assistant(text="a lone surrogate \ud800 survives"),
+]
+
+
+@contextmanager
+def answering(*replies):
+    """A server that gives the replies (status, headers, body) in turn, the last for ever; its address and requests."""
+    seen, left = [], list(replies)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            seen.append((self.path, dict(self.headers), self.rfile.read(int(self.headers["content-length"]))))
+            status, headers, body = left.pop(0) if len(left) > 1 else left[0]
+            self.send_response(status)
+            for name, value in {**headers, "content-length": str(len(body))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", seen
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def said(text="hi", **message):
+    return 200, {}, json.dumps({"choices": [{"message": {"role": "assistant", "content": text, **message}}]}).encode()
+
+
+def test_a_policy_behind_the_server_gives_the_same_steps_as_the_policy_itself():
+    with background(app(Scripted(STEPS, name="m"))) as url:
+        endpoint = Endpoint.named(f"openai:m@{url}")
+        assert [endpoint(ASK) for _ in STEPS] == STEPS
+
+
+def test_a_whole_episode_over_http_equals_the_local_one():
+    def world(conversation, step):
+        return [Observation(content="[]", call=c.id, name=c.name) for c in step.calls]
+
+    steps = [STEPS[1], STEPS[0], STEPS[2]]
+    with background(app(Scripted(steps, name="m"))) as url:
+        far = converse(Endpoint.named(f"openai:m@{url}/v1"), world, ASK)
+    assert far == converse(Scripted(steps), world, ASK)
+
+
+def test_thoughts_tools_and_limit_go_out_on_the_wire():
+    with answering(said()) as (url, seen):
+        Endpoint("m", url, max_tokens=7)(ASK.add(Assistant(thought="hm", text="yes"), User(content="so?")))
+    path, _, body = seen[0]
+    sent = json.loads(body)
+    assert (path, sent["max_tokens"], sent["tools"][0]["function"]["name"]) == ("/v1/chat/completions", 7, "find")
+    assert sent["messages"][1]["reasoning_content"] == "hm"
+
+
+def test_the_key_comes_from_the_environment(monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.setenv("CALM_API_KEY", "secret")
+    with answering(said()) as (url, seen):
+        Endpoint("m", url)(ASK)
+    assert seen[0][1]["Authorization"] == "Bearer secret"
+
+
+def test_broken_json_in_a_call_is_garbled_not_an_exception():
+    call = {"id": "x", "type": "function", "function": {"name": "find", "arguments": '{"q": '}}
+    with answering(said(None, tool_calls=[call])) as (url, _):
+        step = Endpoint("m", url)(ASK)
+    assert isinstance(step, Garbled)
+    assert '{\\"q\\": ' in step.raw
+
+
+def test_usage_is_what_the_server_counted():
+    status, headers, body = said()
+    counts = {"prompt_tokens": 11, "completion_tokens": 3, "prompt_tokens_details": {"cached_tokens": 5}}
+    with answering((status, headers, json.dumps({**json.loads(body), "usage": counts}).encode())) as (url, _):
+        endpoint = Endpoint("m", url)
+        endpoint(ASK)
+    assert endpoint.usage[:3] == (11, 5, 3)
+    assert endpoint.usage.seconds > 0
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_busy_server_is_asked_again(status):
+    with answering((status, {}, b"busy"), (status, {"Retry-After": "0"}, b""), said("at last")) as (url, seen):
+        assert Endpoint("m", url, pause=0.01)(ASK) == Assistant(text="at last")
+    assert len(seen) == 3
+
+
+def test_retry_after_is_honoured_and_counts_into_the_time():
+    with answering((429, {"Retry-After": "1"}, b""), said()) as (url, _):
+        endpoint = Endpoint("m", url, pause=0.001)
+        endpoint(ASK)
+    assert 1.0 <= endpoint.usage.seconds < 10
+
+
+def test_retries_are_bounded_and_the_last_word_is_told():
+    full = (503, {}, b'{"error": {"message": "line\\nfull"}}')
+    with answering(full) as (url, seen), pytest.raises(HubError, match=r"\(503\): line full"):
+        Endpoint("m", url, retries=2, pause=0.01)(ASK)
+    assert len(seen) == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "words"), [(401, "key was refused"), (404, "no model 'm' there"), (400, "refused the request")]
+)
+def test_what_cannot_get_better_is_told_at_once(status, words):
+    reply = (status, {}, b'{"error": {"message": "because"}}')
+    with answering(reply) as (url, seen), pytest.raises(HubError, match=f"{words}.*because"):
+        Endpoint("m", url)(ASK)
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b"{}", b'{"choices": []}', b'{"choices": [{"message": null}]}'])
+def test_an_answer_that_is_no_completion_is_one_line(body):
+    with answering((200, {}, body)) as (url, _), pytest.raises(HubError) as caught:
+        Endpoint("m", url)(ASK)
+    assert str(caught.value).startswith(url)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_refused_connection_is_one_line_that_names_the_address():
+    with answering(said()) as (url, _):
+        pass
+    with pytest.raises(HubError, match=f"{url}/v1: no connection .* is the server running"):
+        Endpoint("m", url, retries=1, pause=0.01)(ASK)
+
+
+def test_a_silent_server_times_out():
+    silent = threading.Event()
+
+    class Slow(Scripted):
+        def __call__(self, conversation):
+            silent.wait(5)
+            return Assistant(text="late")
+
+    with background(app(Slow([], name="m"))) as url:
+        with pytest.raises(HubError, match="no answer in time"):
+            Endpoint("m", url, timeout=0.2, retries=0)(ASK)
+        silent.set()
+
+
+@pytest.mark.parametrize(
+    ("url", "whole"),
+    [
+        ("http://h:1", "http://h:1/v1"),
+        ("http://h:1/", "http://h:1/v1"),
+        ("http://h:1/v1/", "http://h:1/v1"),
+        ("http://h/a/v3", "http://h/a/v3"),
+        ("http://h/v1/chat/completions", "http://h/v1"),
+    ],
+)
+def test_an_address_works_with_and_without_its_path(url, whole):
+    assert base(url) == whole
+
+
+def test_a_model_name_may_hold_slashes_colons_and_at():
+    endpoint = Endpoint.named("openai:org/m:8b@q4@http://h:1")
+    assert (endpoint.model, endpoint.url) == ("org/m:8b@q4", "http://h:1/v1")
+
+
+@pytest.mark.parametrize("name", ["openai:m", "openai:@http://h", "openai:m@h:1", "openai:m@ftp://h"])
+def test_a_name_of_another_shape_says_how_to_write_it(name):
+    with pytest.raises(UsageError, match="openai:MODEL@URL"):
+        Endpoint.named(name)
+
+
+def test_retry_after_reads_seconds_and_dates_and_nothing_else():
+    assert retry_after("7") == 7.0
+    assert retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0.0
+    assert [retry_after(x) for x in ("", "soon", "-1", "1.5.2")] == [None] * 4
