@@ -1,4 +1,4 @@
-"""Real small things that tests share: the corpora and reference verdicts where they are at hand, a cache of their own."""
+"""Real small things that tests share: the corpora and the recorded verdicts, where they are at hand."""
 
 import os
 from pathlib import Path
@@ -27,3 +27,23 @@ def corpora(monkeypatch):
 def reference():
     """The folder of verdicts recorded from the official scorers."""
     return _beside("CALM_REFERENCE", "reference")
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory):
+    """A Llama of two layers with random weights and a small ChatML tokenizer, as a model folder."""
+    from tests.tiny import save_tiny
+
+    return save_tiny(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def embedded():
+    """The real embedded model, converted once into the user's own cache; skips where it cannot be fetched."""
+    from calm.errors import HubError
+    from calm.hub.models import find
+
+    try:
+        return find("calm-135m").base
+    except HubError as error:
+        pytest.skip(f"the embedded model is not at hand: {error}")

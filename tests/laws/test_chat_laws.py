@@ -4,15 +4,15 @@ from functools import cache
 
 import pytest
 from hypothesis import given, settings
-from tests.laws.strategies import conversations
 
 from calm.format import react, text_of
 from calm.format.chat import ChatTemplate
 from calm.format.react import CHATML, LLAMA3, TAGS, Markers
 from calm.format.template import chat_template
+from tests.laws.strategies import conversations
 
 both = pytest.mark.parametrize("markers", [CHATML, LLAMA3], ids=["chatml", "llama3"])
-few = settings(max_examples=60, deadline=None)
+few = settings(max_examples=50, deadline=None)
 
 
 @cache

@@ -2,12 +2,12 @@
 
 import pytest
 from hypothesis import given, settings
-from tests.laws.strategies import actions, conversations, replies, same, texts
 
 from calm.format import paper
 from calm.format.paper_blocks import escape, guard, unescape, unguard
+from tests.laws.strategies import actions, conversations, replies, same, texts
 
-few = settings(max_examples=60, deadline=None)
+few = settings(max_examples=50, deadline=None)
 PARTS = ("cra", "snips", "hammer", "toolace")
 
 

@@ -1,16 +1,19 @@
 """ReAct text and its reading are inverse, whatever is said; a text only ever grows as the conversation does."""
 
+import contextlib
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.laws.strategies import conversations, garbled, same, steps, texts
 
 from calm.conversation import Garbled
+from calm.errors import FormatError
 from calm.format import react, text_of
 from calm.format.react import CHATML, LLAMA3
+from tests.laws.strategies import conversations, garbled, same, steps, texts
 
 both = pytest.mark.parametrize("markers", [CHATML, LLAMA3], ids=["chatml", "llama3"])
-few = settings(max_examples=150, deadline=None)
+few = settings(max_examples=80, deadline=None)
 
 
 @both
@@ -56,3 +59,18 @@ def test_what_a_model_wrote_is_kept_as_it_was_read(raw):
     once = react.parse_step(raw)
     again = react.parse_step(text_of(react.step_spans(once)))
     assert again == once
+
+
+@both
+@few
+@given(data=st.data())
+def test_any_text_is_a_conversation_or_one_format_error(markers, data):
+    roles = st.sampled_from(["system", "user", "assistant", "tool", "wizard"])
+    block = react.TOOLS_HEAD + '{"name": "f"}' + react.TOOLS_TAIL
+    turn = st.builds(
+        "".join, st.tuples(roles.map(lambda r: markers.open + r + markers.mid + markers.gap), texts | st.just(block))
+    )
+    text = "".join(data.draw(st.lists(turn.map(lambda t: t + markers.close + markers.after) | texts, max_size=4)))
+    with contextlib.suppress(FormatError):
+        again = react.parse(text, markers)
+        assert react.parse(react.text(again, markers), markers) == again

@@ -2,12 +2,12 @@
 
 import pytest
 from hypothesis import given, settings
-from tests.laws.strategies import conversations, steps
 
 from calm.conversation import Assistant, Conversation, User, message_to_wire, tool_to_wire
 from calm.format import react, text_of
 from calm.format.react import CHATML, LLAMA3
 from calm.format.template import chat_template, response_template
+from tests.laws.strategies import conversations, steps
 
 both = pytest.mark.parametrize("markers", [CHATML, LLAMA3], ids=["chatml", "llama3"])
 few = settings(max_examples=50, deadline=None)

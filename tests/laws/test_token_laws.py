@@ -5,7 +5,6 @@ from functools import cache
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.laws.strategies import conversations, steps, texts
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from calm.conversation import Assistant, Conversation, User
@@ -13,8 +12,9 @@ from calm.errors import FormatError
 from calm.format import react
 from calm.format.react import CHATML, LLAMA3, TAGS, Markers
 from calm.format.tokens import Codec
+from tests.laws.strategies import conversations, steps, texts
 
-few = settings(max_examples=60, deadline=None)
+few = settings(max_examples=50, deadline=None)
 WORDS = [
     "Find me a cheap table in the centre, please.",
     '{"name": "find", "arguments": {"area": "north"}}\n\n\n',

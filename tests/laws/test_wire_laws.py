@@ -2,14 +2,14 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.laws.strategies import calls, conversations, garbled, keys, names, same, steps, stored
 
 from calm.conversation import from_row, to_row
 from calm.files import dumps
 from calm.format import calls as call_text
 from calm.format import openai
+from tests.laws.strategies import calls, conversations, garbled, keys, names, same, steps, stored
 
-few = settings(max_examples=100, deadline=None)
+few = settings(max_examples=80, deadline=None)
 
 
 def _counted(listed):

@@ -12,7 +12,7 @@ from calm.conversation import read
 from calm.data import Item, steps
 from calm.data.sources.sgd import Options, read_sgd, sgd_files
 from calm.data.sources.snips import read_snips, snips_files
-from calm.data.sources.town import read_town
+from calm.data.sources.town import DOMAINS, read_town
 from calm.files import either
 from calm.hub.corpora import corpus
 from calm.recipe import Recipe
@@ -39,10 +39,11 @@ class PartRecipe(Recipe):
 
 
 class Snips(PartRecipe):
-    """SNIPS 2017 from the corpora folder; `limit` utterances, spread evenly over the seven intents."""
+    """SNIPS 2017 from the corpora folder: `limit` utterances, spread over the intents; `tools` offered to each."""
 
     source: Literal["snips"]
     limit: Limit = None
+    tools: int = Field(default=3, ge=1, le=7)
 
     def files(self) -> dict[str, Path]:
         """The training file of each intent."""
@@ -51,7 +52,7 @@ class Snips(PartRecipe):
 
     def read(self, seed: int) -> Iterator[Item]:
         """One item an utterance."""
-        return read_snips(corpus("snips"), self.limit)
+        return read_snips(corpus("snips"), self.limit, tools=self.tools)
 
 
 class Sgd(PartRecipe):
@@ -80,20 +81,24 @@ class Sgd(PartRecipe):
 
 
 class Town(PartRecipe):
-    """`count` conversations played out in the town; every call in them was executed."""
+    """`count` conversations played out in the town, in all its domains or some; every call in them was executed."""
 
     source: Literal["town"]
     count: int = Field(default=200, ge=1)
+    domains: Annotated[tuple[str, ...], Field(min_length=1)] = DOMAINS
 
     def read(self, seed: int) -> Iterator[Item]:
         """`count` conversations that `seed` decides."""
-        return read_town(self.count, seed)
+        return read_town(self.count, seed, self.domains)
 
 
 class Sample(PartRecipe):
     """The hand-made sample in the package, through the readers of SNIPS and SGD; needs no download."""
 
     source: Literal["sample"]
+    utterances: Limit = None
+    dialogues: Limit = None
+    tools: int = Field(default=3, ge=1, le=7)
 
     def files(self) -> dict[str, Path]:
         """The shipped files."""
@@ -103,8 +108,9 @@ class Sample(PartRecipe):
 
     def read(self, seed: int) -> Iterator[Item]:
         """The utterances, then the dialogues."""
-        utterances = read_snips(sample_folder() / "snips", None, SAMPLE_INTENTS, "sample/snips")
-        dialogues = read_sgd(sample_folder() / "sgd", options=Options(origin="sample/sgd"))
+        snips, sgd = sample_folder() / "snips", sample_folder() / "sgd"
+        utterances = read_snips(snips, self.utterances, SAMPLE_INTENTS, "sample/snips", self.tools)
+        dialogues = read_sgd(sgd, limit=self.dialogues, options=Options(origin="sample/sgd"))
         return chain(utterances, dialogues)
 
 

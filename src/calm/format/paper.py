@@ -2,8 +2,8 @@
 
 Four parts, told apart by their text alone as in the released data (arXiv 2502.08820: figure 4 `snips`, figure 5
 `hammer`, figures 6 and 7 `cra`; `toolace` is described, not printed). Format tokens are the paper's, the sentences
-around them ours. One row is made per step that the part can say: each in `cra` and `toolace`, a call that answers a user
-directly in `snips`, the same or a reply ("no call") in `hammer`. As in the paper, no output holds a thought.
+around them ours. One row is made per step that the part can say: each in `cra` and `toolace`, a call that answers a
+user directly in `snips`, the same or a reply ("no call") in `hammer`. As in the paper, no output holds a thought.
 
 A row loses things. `carried` says what is left, and `read_row(row) == carried(prefix)`:
 

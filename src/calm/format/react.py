@@ -171,7 +171,7 @@ def parse(text: str, markers: Markers = CHATML) -> Conversation:
     """The conversation that `render` wrote, ids counted from `call_0`; inverse for what a model or a person may say.
 
     Raises:
-        FormatError: text outside a turn, an unknown role, or a tools block that is not JSON.
+        FormatError: text outside a turn, an unknown role, an observation of no call, or a tools block that is not JSON.
     """
     tools: tuple[Tool, ...] = ()
     messages: list[Message] = []
@@ -181,7 +181,10 @@ def parse(text: str, markers: Markers = CHATML) -> Conversation:
             messages += [System(content=content)] if content is not None else []
         else:
             messages.append(_read(role, body))
-    return Conversation(tools=tools, messages=tuple(numbered(messages)))
+    try:
+        return Conversation(tools=tools, messages=tuple(numbered(messages)))
+    except ValidationError as error:
+        raise FormatError(_short(error)) from error
 
 
 def parse_step(text: str) -> Step:
@@ -232,7 +235,7 @@ def _system(body: str) -> tuple[str | None, tuple[Tool, ...]]:
     lines = body[start + len(TOOLS_HEAD) : -len(TOOLS_TAIL)].split("\n")
     try:
         tools = tuple(tool_from_wire(json.loads(line)) for line in lines)
-    except (json.JSONDecodeError, AttributeError) as error:
+    except (ValueError, AttributeError, RecursionError) as error:
         raise FormatError(f"the tools block is not one JSON object a line: {error}") from error
     return unescape(body[: start - 2]) if start else None, tools
 

@@ -1,6 +1,7 @@
 """Policies: who speaks next. `Conversation -> Step`, one method, so a script is as good a policy as a model.
 
-`scripted` holds the honest test doubles (a script, the gold answer, silence), `local` the embedded model in torch, `endpoint` any OpenAI-compatible server. A model is named one way everywhere: a folder, a hub id,
+`scripted` holds the honest test doubles (a script, the gold answer, silence), `local` the embedded model in torch,
+`endpoint` any OpenAI-compatible server. A model is named one way everywhere: a folder, a hub id,
 `calm-135m`, or `openai:MODEL@URL`; `load` turns the name into a policy.
 """
 

@@ -5,19 +5,17 @@ every step the log gains a line; every `save_every` steps, and on Ctrl-C, a chec
 and step, and a killed run that is started again ends with the same weights as one that was not.
 """
 
+import contextlib
+import ctypes
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
-from torch.nn import functional
-from transformers import AutoModelForCausalLM
-from transformers.utils import logging
 
 from calm.errors import DataError, UsageError
 from calm.files import atomic, dumps, write_json, write_jsonl
@@ -25,10 +23,10 @@ from calm.format.tokens import Codec, Encoded
 from calm.hub import models
 from calm.hub.wheels import Progress
 from calm.recipe import digest, hashes, manifest, read_manifest
-from calm.train import attention, rows, save
+from calm.train import rows, save
+from calm.train.model import LoraLlama
 from calm.train.recipe import TrainRecipe
 
-LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 Report = Callable[[dict[str, Any]], None]
 
 
@@ -76,30 +74,10 @@ def _finished(out: Path, identity: str) -> bool:
     return False
 
 
-def prepare(base: Path, recipe: TrainRecipe) -> PeftModel:
-    """The base in float32 with fresh adapters on every linear layer, seeded; arithmetic is bf16 by autocast."""
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    torch.manual_seed(recipe.seed)
-    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, attn_implementation=attention.register())
-    model.config.use_cache = False
-    lora = recipe.lora
-    return get_peft_model(
-        model,
-        LoraConfig(
-            r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=LINEAR, task_type="CAUSAL_LM"
-        ),
-    )
-
-
-def loss_sum(model: PeftModel, row: Encoded) -> tuple[torch.Tensor, int]:
-    """Summed cross-entropy over the supervised tokens of one conversation, and their number."""
-    targets = [i for i, learn in enumerate(row.learn) if learn and i]
-    ids = torch.tensor([row.ids])
-    places = torch.tensor(targets) - 1
-    with torch.autocast("cpu", torch.bfloat16):
-        logits = model(input_ids=ids, logits_to_keep=places).logits[0]
-    return functional.cross_entropy(logits.float(), ids[0, targets], reduction="sum"), len(targets)
+def _give_back() -> None:
+    """Return freed memory to the system: rows of many lengths leave holes in glibc's heap, soon a gigabyte."""
+    with contextlib.suppress(OSError, AttributeError):  # another C library has no such function and no such trouble
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 class Run:
@@ -109,8 +87,9 @@ class Run:
         self, recipe: TrainRecipe, base: Path, data: list[Encoded], held: list[Encoded], out: Path, report: Report
     ) -> None:
         self.recipe, self.data, self.held, self.out, self.report = recipe, data, held, out, report
-        self.model = prepare(base, recipe)
-        self.weights = [p for p in self.model.parameters() if p.requires_grad]
+        torch.manual_seed(recipe.seed)
+        self.model = LoraLlama(base, recipe.lora)
+        self.weights = list(self.model.parameters())
         self.optimiser = torch.optim.AdamW(self.weights, lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True)
         self.total = rows.steps(len(data), recipe)
         self.done = 0
@@ -144,12 +123,13 @@ class Run:
         learned = sum(sum(row.learn[1:]) for row in batch)
         total = 0.0
         for row in batch:
-            loss, _ = loss_sum(self.model, row)
+            loss, _ = self.model.loss(row)
             (loss / learned).backward()
             total += loss.item()
         norm = torch.nn.utils.clip_grad_norm_(self.weights, 1.0).item()
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
+        _give_back()
         if not math.isfinite(total):
             raise DataError(self.out, f"step {self.done + 1}: the loss is not finite; lower lr or look at the rows")
         self.done += 1
@@ -174,10 +154,10 @@ class Run:
     @torch.no_grad()
     def evaluate(self, when: str) -> float:
         """Mean loss over the supervised tokens of the held-out rows."""
-        self.model.eval()
+        self.model.train(False)
         total, count = 0.0, 0
         for i, row in enumerate(self.held, 1):
-            loss, n = loss_sum(self.model, row)
+            loss, n = self.model.loss(row)
             total, count = total + loss.item(), count + n
             self.report({"event": "eval", "when": when, "row": i, "of": len(self.held), "loss": total / count})
         self.model.train()
@@ -185,7 +165,7 @@ class Run:
 
     def _checkpoint(self) -> None:
         state = {
-            "adapter": get_peft_model_state_dict(self.model),
+            "adapter": dict(self.model.adapters()),
             "optimiser": self.optimiser.state_dict(),
             "done": self.done,
             "before": self.before,
@@ -204,7 +184,8 @@ class Run:
         if not path.is_file():
             return
         state = torch.load(path, weights_only=True)
-        set_peft_model_state_dict(self.model, state["adapter"])
+        for name, weight in self.model.adapters():
+            weight.data.copy_(state["adapter"][name])
         self.optimiser.load_state_dict(state["optimiser"])
         torch.set_rng_state(state["rng"])
         self.done, self.before = state["done"], state["before"]
@@ -222,8 +203,3 @@ class Run:
             "trainable_parameters": sum(p.numel() for p in self.weights),
             "seconds": round(sum(entry["seconds"] for entry in self.log), 1),
         }
-
-
-def batches(recipe: TrainRecipe, count: int) -> Iterator[list[int]]:
-    """The row numbers of every step of a run, in order."""
-    return islice(rows.order(count, recipe), rows.steps(count, recipe))

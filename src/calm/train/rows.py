@@ -58,7 +58,7 @@ def steps(count: int, recipe: TrainRecipe) -> int:
 
 
 def order(count: int, recipe: TrainRecipe) -> Iterator[list[int]]:
-    """Row numbers of each step, for ever: a fresh shuffle per pass, a function of the seed alone, so a resume can skip."""
+    """Row numbers of each step, for ever: a shuffle per pass, a function of the seed alone, so a resume can skip."""
     waiting: list[int] = []
     epoch = 0
     while True:

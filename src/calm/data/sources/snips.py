@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from calm.conversation import Assistant, Call, Conversation, Tool, User
-from calm.data import Item, Reject, thoughts
+from calm.data import Item, Reject, bucket, thoughts
 from calm.data.sources import Record, sampled
 from calm.errors import DataError
 from calm.files import read_json
@@ -108,9 +108,16 @@ def snips_files(folder: Path, intents: Sequence[str] = tuple(INTENTS)) -> list[P
 
 
 def read_snips(
-    folder: Path, limit: int | None = None, intents: Sequence[str] = tuple(INTENTS), origin: str = "snips/train"
+    folder: Path,
+    limit: int | None = None,
+    intents: Sequence[str] = tuple(INTENTS),
+    origin: str = "snips/train",
+    tools: int = len(TOOLS),
 ) -> Iterator[Item]:
-    """One single-call conversation per utterance, the seven intents as tools; `state` is the intent with its spans.
+    """One single-call conversation per utterance; `state` is the intent with its spans.
+
+    `tools` of the seven intents are offered, the right one always among them, which and in what order by hash: all
+    seven are some 1,500 tokens of every row.
 
     An utterance that fills one slot twice is rejected: an argument holds one span.
 
@@ -123,7 +130,16 @@ def read_snips(
             pieces = [(piece["text"], piece.get("entity")) for piece in record.value["data"]]
         except (KeyError, TypeError, AttributeError) as error:
             raise DataError(record.path, f"is no list of text pieces in `data` ({error!r})", record.row) from error
-        yield _item(record, intent, pieces, origin)
+        item = _item(record, intent, pieces, origin)
+        yield item if isinstance(item, Reject) else item.model_copy(update={"tools": _offered(intent, item.id, tools)})
+
+
+def _offered(intent: str, name: str, count: int) -> tuple[Tool, ...]:
+    """The right tool and others drawn by hash of the row's name, shuffled likewise; all seven in their own order."""
+    if count >= len(TOOLS):
+        return TOOLS
+    drawn = sorted(TOOLS, key=lambda tool: (tool.name != intent, bucket(name, tool.name)))[:count]
+    return tuple(sorted(drawn, key=lambda tool: bucket(name, tool.name, "order")))
 
 
 def _rows(path: Path) -> list[Any]:

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 from calm.conversation import Assistant, Conversation, Garbled, Step
 from calm.errors import MissingExtra, ModelError
+from calm.files import sha256
 from calm.format import grammar
 from calm.format.tokens import Codec
 from calm.hub import models
 from calm.hub.wheels import Progress
 from calm.policy import Usage
+
+ADAPTER = "adapter_model.safetensors"
 
 if TYPE_CHECKING:
     from calm.policy.local.constrain import Constraint
@@ -21,7 +24,7 @@ class Local:
     """Greedy decoding with a kept KV cache: only what is new since the last step is computed.
 
     With `constrained` every step is readable and every call valid, by grammar; without it the model may say anything
-    and what cannot be read is Garbled. A step cut off by `max_tokens` is Garbled too, never silently shortened to a reply.
+    and what cannot be read is Garbled. A step cut off by `max_tokens` is Garbled too, never a shortened reply.
     """
 
     def __init__(
@@ -49,7 +52,8 @@ class Local:
             raise MissingExtra("running a model on this machine", "local", error.name or "torch") from error
         found = models.find(name, progress)
         codec = Codec.load(found.tokenizer)
-        return cls(name, Llama(found.base, found.adapter), codec, constrained=constrained, max_tokens=max_tokens)
+        label = f"{found.base.name}+{sha256(found.adapter / ADAPTER)[:8]}" if found.adapter else found.name
+        return cls(label, Llama(found.base, found.adapter), codec, constrained=constrained, max_tokens=max_tokens)
 
     def __call__(self, conversation: Conversation) -> Step:
         """The model's next step; `self.usage` says what it cost."""

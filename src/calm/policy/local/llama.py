@@ -85,7 +85,7 @@ class Llama:
             gate, up = (self._normed(x, norm2) @ gate_up.T).chunk(2, -1)
             x = x + (functional.silu(gate) * up) @ down.T
         self.ids += ids
-        return (self._normed(x[-1:], self.norm) @ self.head.T)[0].float()
+        return functional.linear(self._normed(x[-1], self.norm), self.head).float()
 
     def _normed(self, x: Tensor, weight: Tensor) -> Tensor:
         return functional.rms_norm(x, (x.shape[-1],), weight, self.eps)
@@ -106,10 +106,10 @@ class Llama:
         return torch.cat(mixed).transpose(0, 1).reshape(new, -1)
 
     def _mix(self, q: Tensor, keys: Tensor, values: Tensor, end: int) -> Tensor:
-        """Attention of a block of queries [group, n, size] that ends at `end`, over one kv head's cache.
+        """Attention of a block of queries [group, n, size] that ends at `end`, over one head's cache.
 
-        Plain matrices per head and block: a batched product would copy the whole cache at every step, and keys after the
-        block need not be looked at.
+        Plain matrices per head and block: a batched product would copy the whole cache at every step, and keys after
+        the block need not be looked at.
         """
         group, new = q.shape[:2]
         scores = (q.reshape(-1, self.size) @ keys[:end].T).mul_(1 / math.sqrt(self.size))

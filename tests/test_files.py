@@ -1,0 +1,47 @@
+"""Files are written whole or not at all, and read through gzip with the row of every fault."""
+
+import gzip
+
+import pytest
+
+from calm.errors import DataError, StorageError
+from calm.files import atomic, read_json, read_jsonl, read_text, write_jsonl, write_text
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path):
+    path = tmp_path / "f.jsonl"
+    write_jsonl(path, [{"a": 1}])
+    with pytest.raises(ValueError, match="JSON"):
+        write_jsonl(path, [{"a": 2}, {"a": float("nan")}])
+    assert path.read_text() == '{"a": 1}\n'
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_cannot_be_written_is_a_storage_error(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StorageError, match="choose another folder"), atomic(tmp_path / "file" / "below"):
+        pass
+
+
+def test_gzip_is_seen_through_and_damage_is_named(tmp_path):
+    (tmp_path / "x.json.gz").write_bytes(gzip.compress(b'{"a": [1]}'))
+    assert read_json(tmp_path / "x.json") == {"a": [1]}
+    (tmp_path / "x.json.gz").write_bytes(gzip.compress(b'{"a": [1]}')[:-6])
+    with pytest.raises(DataError, match=r"x\.json\.gz: cannot be read"):
+        read_json(tmp_path / "x.json")
+    with pytest.raises(DataError, match=r"no such file \(nor with .gz"):
+        read_json(tmp_path / "y.json")
+
+
+@pytest.mark.parametrize(("line", "why"), [(b"{", "is not JSON"), (b"[1]", "is list, not an object")])
+def test_a_bad_row_is_named_by_number(tmp_path, line, why):
+    (tmp_path / "rows.jsonl").write_bytes(b'{"a": 1}\n\n' + line + b"\n")
+    with pytest.raises(DataError, match=f"rows.jsonl: row 3: {why}"):
+        list(read_jsonl(tmp_path / "rows.jsonl"))
+
+
+def test_text_in_latin1_is_read_and_lone_surrogates_are_written(tmp_path):
+    (tmp_path / "l").write_bytes("Beyoncé".encode("latin-1"))
+    assert read_text(tmp_path / "l") == "Beyoncé"
+    write_text(tmp_path / "s", "a\ud800b")
+    assert (tmp_path / "s").read_text() == "a\\ud800b"
