@@ -1,6 +1,6 @@
 """How should a model write thoughts and calls? Five syntaxes, same conversations, same short training, one table.
 
-    python benchmarks/syntax.py            about 12 minutes on 2 cores; --json for the raw figures
+    python benchmarks/syntax.py --rows 20 --held 6     about 12 minutes on 2 cores; --json for the raw figures
 
 For each syntax: tokens of a conversation and of a step; time to build the grammar and to mask one token; then
 SmolLM2-135M is trained on the same town conversations written that way and decodes, unconstrained and greedily, every
@@ -260,7 +260,7 @@ def judge(machine: Llama, codec: Codec, syntax: Syntax, rows: list[Conversation]
     }
 
 
-def greedy(machine: Llama, prompt: list[int], codec: Codec, most: int = 120) -> list[int]:
+def greedy(machine: Llama, prompt: list[int], codec: Codec, most: int = 96) -> list[int]:
     """Up to `most` ids, the prompt's common start taken from the cache."""
     same = 0
     while same < min(len(machine.ids), len(prompt) - 1) and machine.ids[same] == prompt[same]:
@@ -313,7 +313,7 @@ def measure(name: str, train: list[Conversation], held: list[Conversation], pass
         "tokens/step": sum(sum(e.learn) for e in encoded) / steps,
         **mask_cost(codec, syntax, held),
     }
-    untuned = judge(engine(base, None), codec, syntax, held[:3])
+    untuned = judge(engine(base, None), codec, syntax, held[:1])
     model = trained(base, codec, syntax, train, passes)
     return {
         "syntax": name,

@@ -27,7 +27,7 @@ def data_recipe() -> DataRecipe:
     """The shipped sample and conversations played out in the town."""
     parts = [
         {"source": "sample", "utterances": 4, "tools": 2},
-        {"source": "town", "count": 26, "domains": ["restaurant"]},
+        {"source": "town", "count": 36, "domains": ["restaurant"]},
     ]
     return check(DataRecipe, {"name": "demo", "held_out": 0.12, "parts": parts}, "demo")
 
@@ -41,6 +41,6 @@ def train_recipe(data: str) -> TrainRecipe:
         "batch": 2,
         "lr": 1.5e-3,
         "save_every": 4,
-        "max_length": 1100,
+        "max_length": 1000,
     }
     return check(TrainRecipe, settings, "demo")
