@@ -3,8 +3,8 @@
 #
 #     CALM_DATA=/where/the/corpora/lie runs/reproduce.sh [DIAL] [OUT]
 #
-# DIAL is the number of SGD dialogues; everything else follows from it. 20 takes about 12 minutes on 2 cores, 2000 is a
-# night; without a dial all of it is read. Every stage finds its finished output and goes on where it was stopped.
+# DIAL is the number of SGD dialogues; everything else follows from it. 6 takes 4 minutes on 2 cores, 2000 is more than a
+# night. Every stage finds its finished output and goes on where it was stopped.
 set -euo pipefail
 dial=${1:-20}
 out=${2:-out/reproduce-$dial}
