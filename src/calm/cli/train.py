@@ -21,7 +21,7 @@ def train(
     Args:
         recipe: a YAML recipe, e.g. recipes/train/first.yaml.
         overrides: settings to change, e.g. lora.rank=32 epochs=2.
-        out: the folder of the adapter; out/NAME of the recipe by default.
+        out: the folder of the adapter; out/NAME-adapter by default, NAME being the recipe's.
         dry_run: print rows, tokens, steps and trainable parameters, and stop.
         json: print the result as JSON.
     """
@@ -29,7 +29,7 @@ def train(
     from calm.train.recipe import TrainRecipe
 
     settings = load(TrainRecipe, recipe, overrides)
-    folder = out or Path("out") / recipe.stem
+    folder = out or Path("out") / f"{recipe.stem}-adapter"
     result = plan(settings) if dry_run else run(settings, folder)
     if json:
         screen.print_json(result)
