@@ -72,7 +72,7 @@ def test_a_dataset_edited_by_hand_is_not_overwritten(tmp_path):
 def test_a_changed_input_is_noticed(tmp_path):
     source = tmp_path / "in.jsonl"
     source.write_text('{"messages": [{"role": "user", "content": "hi"}]}\n')
-    made = recipe({"source": "jsonl", "path": str(source)})
+    made = recipe({"source": "rows", "path": str(source)})
     build(made, tmp_path / "out")
     source.write_text('{"messages": [{"role": "user", "content": "bye"}]}\n')
     with pytest.raises(UsageError, match="inputs or code have changed"):
@@ -118,7 +118,7 @@ def test_a_bad_row_of_a_jsonl_part_names_file_and_row_and_nothing_is_written(tmp
     bad = tmp_path / "bad.jsonl"
     bad.write_text('{"messages": []}\n{"messages": [{"role": "alien"}]}\n')
     with pytest.raises(DataError, match=r"bad.jsonl: row 2: messages.0: role 'alien'"):
-        build(recipe({"source": "jsonl", "path": str(bad)}), tmp_path / "out")
+        build(recipe({"source": "rows", "path": str(bad)}), tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["bad.jsonl"]
 
 

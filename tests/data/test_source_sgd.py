@@ -6,7 +6,7 @@ import pytest
 
 from calm.conversation import Assistant, Conversation, Observation, User, by_name, from_row, to_row
 from calm.data import Reject
-from calm.data.parts import sample_folder
+from calm.data.sources.sample import sample_folder
 from calm.data.sources.sgd import Options, read_sgd, sgd_files
 from calm.errors import DataError, UsageError
 from calm.files import read_json

@@ -6,13 +6,13 @@ import pytest
 
 from calm.conversation import Conversation, from_row, to_row
 from calm.data import Reject
-from calm.data.parts import SAMPLE_INTENTS, sample_folder
+from calm.data.sources.sample import SPOKEN, sample_folder
 from calm.data.sources.snips import FOLDER, INTENTS, SLOTS, TOOLS, read_snips, snips_files
 from calm.errors import DataError
 
 
 def shipped(limit=None) -> list[Any]:
-    return list(read_snips(sample_folder() / "snips", limit, SAMPLE_INTENTS, "sample/snips"))
+    return list(read_snips(sample_folder() / "snips", limit, SPOKEN, "sample/snips"))
 
 
 def folder_with(tmp_path, rows, intent="PlayMusic"):
@@ -44,7 +44,7 @@ def test_every_intent_is_a_tool_whose_slots_are_described():
 
 def test_a_limit_is_spread_over_the_intents_and_nested_in_a_larger_one():
     few, more = shipped(8), shipped(20)
-    assert sorted(item.state[0]["domain"] for item in few) == sorted(2 * SAMPLE_INTENTS)
+    assert sorted(item.state[0]["domain"] for item in few) == sorted(2 * INTENTS)
     assert {item.id for item in few} < {item.id for item in more}
 
 

@@ -9,7 +9,9 @@ the dialogues anew; by its Table 6 and Figures 6 and 7 the results too.) Only `t
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
+
+from pydantic import Field
 
 from calm.conversation import (
     Assistant,
@@ -23,10 +25,12 @@ from calm.conversation import (
     User,
 )
 from calm.data import Item, Reject, bucket, thoughts
+from calm.data.part import Limit, PartRecipe, named
 from calm.data.sources import Record, sampled
 from calm.data.thoughts import Act
 from calm.errors import DataError, UsageError
 from calm.files import dumps, read_json
+from calm.hub.corpora import corpus
 
 SPLITS = ("train", "dev")
 TODAY = "Today is Friday, 1 March 2019."
@@ -272,3 +276,32 @@ def _found(calls: Sequence[Frame], slot: str, value: str, place: int) -> tuple[i
             if row.get(slot) == value:
                 return id(frame), depth
     raise Unfit("reply says what no result held", f"turn {place}: {slot} {value!r}")
+
+
+# --- the part ------------------------------------------------------------------------------------------------------
+
+
+class Sgd(PartRecipe):
+    """Schema-Guided Dialogue from the corpora folder; `limit` dialogues, spread evenly over the files."""
+
+    corpora: ClassVar[tuple[str, ...]] = ("sgd",)
+    source: Literal["sgd"]
+    split: Literal["train", "dev"] = "train"
+    limit: Limit = None
+    rows: int = Field(default=3, ge=1)
+    distractors: int = Field(default=0, ge=0)
+
+    @property
+    def label(self) -> str:
+        """With the split, so that nobody takes one for the other."""
+        return f"sgd/{self.split}"
+
+    def files(self) -> dict[str, Path]:
+        """The schema and the dialogue files of the split."""
+        root = corpus("sgd")
+        return named("sgd", root, [root / self.split / "schema.json", *sgd_files(root, self.split)])
+
+    def read(self, seed: int, piece: int = 0) -> Iterator[Item]:
+        """One item a dialogue."""
+        options = Options(self.rows, self.distractors, f"sgd/{self.split}")
+        return read_sgd(corpus("sgd"), self.split, self.limit, options)

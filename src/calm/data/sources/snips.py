@@ -7,13 +7,17 @@ apart, so all are read. The 700 utterances of `validate_<Intent>.json` are never
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
 
 from calm.conversation import Assistant, Call, Conversation, Tool, User
 from calm.data import Item, Reject, bucket, thoughts
+from calm.data.part import Limit, PartRecipe, named
 from calm.data.sources import Record, sampled
 from calm.errors import DataError
 from calm.files import read_json
+from calm.hub.corpora import corpus
 
 FOLDER = "2017-06-custom-intent-engines"
 
@@ -176,3 +180,28 @@ def _fault(intent: str, filled: Sequence[tuple[str, str]]) -> tuple[str, str] | 
     if missing := [slot for slot in required.split() if slot not in names]:
         return "required slot not filled", f"{intent} without {missing[0]!r}"
     return None
+
+
+# --- the part ------------------------------------------------------------------------------------------------------
+
+
+class Snips(PartRecipe):
+    """SNIPS 2017 from the corpora folder: `limit` utterances, spread over the intents; `tools` offered to each."""
+
+    corpora: ClassVar[tuple[str, ...]] = ("snips",)
+    source: Literal["snips"]
+    limit: Limit = None
+    tools: int = Field(default=3, ge=1, le=7)
+
+    def files(self) -> dict[str, Path]:
+        """The training file of each intent."""
+        root = corpus("snips")
+        return named("snips", root, snips_files(root))
+
+    def read(self, seed: int, piece: int = 0) -> Iterator[Item]:
+        """One item an utterance."""
+        return read_snips(corpus("snips"), self.limit, tools=self.tools)
+
+    def expected(self) -> int | None:
+        """Rows of the usual training split, which the paper used (its Table 1 prints 13,028)."""
+        return 13_084

@@ -7,13 +7,15 @@ sentence: what is known or missing, and what follows from it.
 import json
 from collections.abc import Iterator, Sequence
 from random import Random
-from typing import Any, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from calm.conversation import Assistant, Call, Conversation, Message, Observation, State, User, by_name
+from calm.data import Item
+from calm.data.part import PartRecipe
 from calm.errors import UsageError
-from calm.world.town import Town
+from calm.world import town as world
 from calm.world.town_data import Area
 from calm.world.town_talk import (
     PLANS,
@@ -73,7 +75,7 @@ def _conversation(number: int, seed: int, domains: Sequence[str]) -> Conversatio
     offered = {main, *pair, *(["booking"] if cancels else [])}
     if not pair and len(domains) > 1 and rng.random() < 0.15:
         offered.add(rng.choice(list(domains)))
-    scene = _Scene(Town(tuple(offered)), rng)
+    scene = _Scene(world.Town(tuple(offered)), rng)
     if rng.random() < 0.12:
         said, thought, reply = rng.choice(SMALL_TALK)
         scene.user(said)
@@ -87,7 +89,7 @@ def _conversation(number: int, seed: int, domains: Sequence[str]) -> Conversatio
 class _Scene:
     """A conversation being written: turns, the state after each user turn, and the town that executes the calls."""
 
-    def __init__(self, town: Town, rng: Random) -> None:
+    def __init__(self, town: world.Town, rng: Random) -> None:
         self.town, self.rng = town, rng
         self.messages: list[Message] = []
         self.states: list[State] = []
@@ -177,7 +179,7 @@ def _false_start(scene: _Scene, goal: Goal) -> Slots | None:
     """In one case of eight the wishes with an area where nothing fits, for the assistant to say so."""
     if "area" not in goal.wishes or scene.rng.random() > 0.125:
         return None
-    town = Town((goal.domain,))
+    town = world.Town((goal.domain,))
     for area in scene.rng.sample(get_args(Area), len(get_args(Area))):
         wishes = {**goal.wishes, "area": area}
         call = Call(name=PLANS[goal.domain].find or "", arguments=wishes)
@@ -281,3 +283,19 @@ def _pitch(domain: str, row: dict[str, Any]) -> str:
         return f"{row['train_id']} leaves at {row['leave']} and arrives at {row['arrive']}."
     entry = {"free": "free to enter"}.get(row.get("entry", ""), f"entry is {row.get('entry')}")
     return f"{row['name']} is {described(domain, row)}{f', {entry}' if 'entry' in row else ''}."
+
+
+# --- the part ------------------------------------------------------------------------------------------------------
+
+
+class Town(PartRecipe):
+    """`count` conversations played out in the town, in all its domains or some; every call in them was executed."""
+
+    corpora: ClassVar[tuple[str, ...]] = ("calm",)
+    source: Literal["town"]
+    count: int = Field(default=200, ge=1)
+    domains: Annotated[tuple[str, ...], Field(min_length=1)] = DOMAINS
+
+    def read(self, seed: int, piece: int = 0) -> Iterator[Item]:
+        """`count` conversations that `seed` decides."""
+        return read_town(self.count, seed, self.domains)
