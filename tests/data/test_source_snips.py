@@ -44,7 +44,7 @@ def test_every_intent_is_a_tool_whose_slots_are_described():
 
 def test_a_limit_is_spread_over_the_intents_and_nested_in_a_larger_one():
     few, more = shipped(8), shipped(20)
-    assert sorted(item.state[0]["domain"] for item in few) == sorted(2 * INTENTS)
+    assert sorted(item.state[0]["domain"] for item in few) == sorted(2 * SPOKEN)
     assert {item.id for item in few} < {item.id for item in more}
 
 
