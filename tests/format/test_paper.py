@@ -59,7 +59,7 @@ def test_a_cra_reply_row_has_no_tools_and_all_of_the_turn_in_its_input():
 
 def test_a_snips_row_asks_for_domain_and_slots():
     (row,) = paper.rows(TALK, "snips")
-    assert "\n- FindBus(to, day)\n" in row.instruction
+    assert "\nThe user can seek for FindBus by slots - to, day\n" in row.instruction
     assert row.input == "User: A bus to Ely on Monday?"
     assert row.output == 'System: {"domain": "FindBus", "slot_values": {"to": "Ely", "day": "Monday"}}'
 

@@ -285,6 +285,21 @@ Read the user's words and answer in JSON with the domain and the slot values, in
 System: {"domain": "AddToPlaylist", "slot_values": {"music_item": "song", "playlist": "rainy days"}}"""
 
 
+_DOMAIN = re.compile(r"The user can seek for (.*?) by slots - (.*)")
+
+
+def _domain(tool: Tool) -> str:
+    name, _, keys = calls.signature(tool.name, _required(tool)).partition("(")
+    return f"The user can seek for {name} by slots - {keys[:-1]}"
+
+
+def _read_domain(line: str) -> Tool:
+    found = _DOMAIN.fullmatch(line)
+    if not found:
+        raise FormatError(f"row: expected a line of a domain and its slots, got {line[:60]!r}")
+    return _known_by_name(*calls.parse_signature(f"{found[1]}({found[2]})"))
+
+
 class Snips:
     """Figure 4: domains with their slots, the utterance, and a JSON object of the domain and its slot values."""
 
@@ -298,8 +313,8 @@ class Snips:
         return Sample(tools, (), sample.turn[-1:], Assistant(calls=sample.step.calls))
 
     def write(self, sample: Sample) -> Row:
-        """One line per domain: `- GetWeather(city, state)`."""
-        domains = "\n".join(f"- {calls.signature(tool.name, _required(tool))}" for tool in sample.tools)
+        """One line per domain, as figure 4 has them: `The user can seek for GetWeather by slots - city, state`."""
+        domains = "\n".join(map(_domain, sample.tools))
         call = sample.step.calls[0]
         output = dumps({"domain": call.name, "slot_values": call.arguments})
         return Row(SNIPS_ROLE + domains + SNIPS_TASK, lines(sample.turn), f"System: {output}")
@@ -307,7 +322,7 @@ class Snips:
     def read(self, row: Row) -> tuple[Sequence[Tool], Sequence[Message]]:
         """The domains stand between the two constant texts."""
         domains = row.instruction.removeprefix(SNIPS_ROLE).removesuffix(SNIPS_TASK)
-        tools = _read_signatures("\n".join(line.removeprefix("- ") for line in domains.split("\n")))
+        tools = [_read_domain(line) for line in domains.split("\n")] if domains else []
         found = _json(row.output.removeprefix("System: "))
         if not isinstance(found, dict) or found.keys() != {"domain", "slot_values"}:
             raise FormatError(f"row: expected the keys domain and slot_values, got {row.output[:60]!r}")
