@@ -5,19 +5,19 @@ the official AST checker. README.md lists upstream commits, deviations and what 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from pydantic import JsonValue
 
 from calm.bench import Task, Verdict
-from calm.bench.bfcl import decode, tasks
+from calm.bench.bfcl import tasks
 from calm.bench.bfcl.grade import error_of
+from calm.bench.bfcl.predictions import grade_predictions
 from calm.bench.score import by_category, tally
 from calm.conversation import Assistant, Call, Conversation, Garbled, Message, Step
-from calm.errors import DataError, UsageError
-from calm.files import read_jsonl
-from calm.format.react import parse_step
+from calm.errors import UsageError
+
+__all__ = ["BFCL", "PROTOCOLS", "Silence", "averages", "grade_predictions"]
 
 PROTOCOLS = ("v4-2026-03", "v3-2025-02", "native")
 
@@ -117,58 +117,3 @@ def _weighted(groups: Mapping[str, list[Verdict]], names: Sequence[str]) -> floa
     if any(name not in groups for name in names):
         return None
     return tally(verdict for name in names for verdict in groups[name])["share"]
-
-
-# --- predictions of others -----------------------------------------------------------------------------------------
-
-
-def grade_predictions(path: Path, protocol: str) -> Iterator[dict[str, Any]]:
-    """Verdict rows `{"id", "valid", "error_type"}` for rows `{"category", "id", "output", "decoder"?}`, in their order.
-
-    Args:
-        path: JSONL, gzipped or not; categories and ids in V3's or V4's spelling.
-        protocol: `v4-2026-03` or `v3-2025-02`: data and decoder of that date; `native`: our ReAct text, V3 data.
-
-    Raises:
-        DataError: a row with an unknown id, category or decoder; names it.
-    """
-    version = "v4" if protocol.startswith("v4") else "v3"
-    items = tasks.items(version)
-    for number, row in read_jsonl(path):
-        item = _asked(row, items)
-        if item is None:
-            raise DataError(path, _fault(row), number)
-        error = _native(item, row) if protocol == "native" else _official(item, row, version)
-        yield {"id": row["id"], "valid": error is None, "error_type": error}
-
-
-def _asked(row: Mapping[str, Any], items: Mapping[str, tasks.Item]) -> tasks.Item | None:
-    """The item a row answers, None for a faulty row; (ir)relevance needs none, so V3 and V4 may differ in theirs."""
-    category, name = tasks.plain(str(row.get("category"))), tasks.plain(str(row.get("id")))
-    item = items.get(name)
-    if item is None and "relevance" in category and name.startswith(category):
-        item = tasks.Item(name, category, [], [], [])
-    sound = item is not None and item.category == category and "output" in row
-    return item if sound and row.get("decoder", "prompt") in decode.DECODERS else None
-
-
-def _fault(row: Mapping[str, Any]) -> str:
-    category = row.get("category")
-    if tasks.plain(str(category)) not in tasks.CATEGORIES:
-        return f"category {category!r} is not covered; covered: {', '.join(tasks.CATEGORIES)}"
-    if row.get("decoder", "prompt") not in decode.DECODERS:
-        return f"unknown decoder {row['decoder']!r}; there are: {', '.join(decode.DECODERS)}"
-    if "output" not in row:
-        return "has no `output`"
-    return f"this version has no item {row.get('id')!r} in category {category!r}"
-
-
-def _official(item: tasks.Item, row: Mapping[str, Any], version: str) -> str | None:
-    decoder = row.get("decoder", "prompt")
-    decoded = decode.decode(row["output"], decoder, version)
-    return error_of(item.category, item.docs, item.truth, decoded, underscores=decoder == "fc")
-
-
-def _native(item: tasks.Item, row: Mapping[str, Any]) -> str | None:
-    said = [parse_step(str(row["output"]))]
-    return "garbled" if _garbled(said) else error_of(item.category, item.docs, item.truth, _called(said))

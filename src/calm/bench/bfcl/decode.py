@@ -60,10 +60,15 @@ def _bracketed(output: str) -> str:
     return ("" if text.startswith("[") else "[") + text + ("" if text.endswith("]") else "]")
 
 
-def _calls(source: str) -> list[dict[Any, Any]]:
+def expression(source: str) -> ast.expr:
+    """The one expression of a text, parsed; SyntaxError and its kin when it is none."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an odd escape in a model's string is no concern of ours
-        body = ast.parse(source, mode="eval").body
+        return ast.parse(source, mode="eval").body
+
+
+def _calls(source: str) -> list[dict[Any, Any]]:
+    body = expression(source)
     if isinstance(body, ast.Call):
         return [_call(body)]
     if not isinstance(body, ast.List | ast.Tuple | ast.Set):
@@ -113,14 +118,14 @@ _READERS: dict[type, Callable[[Any], Any]] = {
     ast.Name: lambda node: node.id,
     ast.Call: _inner_call,
     ast.Subscript: ast.unparse,
-    ast.BinOp: lambda node: _folded(node),
+    ast.BinOp: lambda node: literal(node),
 }
 
 
 # --- arithmetic among literals, by table ---------------------------------------------------------------------------
 
 
-def _folded(node: ast.expr | None) -> Any:
+def literal(node: ast.expr | None) -> Any:
     """The value of an expression of literals; a name, a call or an attribute in it is unreadable."""
     folder = _FOLDERS.get(type(node))
     if folder is None:
@@ -129,7 +134,7 @@ def _folded(node: ast.expr | None) -> Any:
 
 
 def _operated(node: ast.BinOp) -> Any:
-    left, right = _folded(node.left), _folded(node.right)
+    left, right = literal(node.left), literal(node.right)
     guard = _GUARDS.get(type(node.op))
     if guard is not None and not guard(left, right):
         raise OverflowError("too large")
@@ -194,12 +199,12 @@ _UNARY: dict[type, Callable[[Any], Any]] = {
 }
 _FOLDERS: dict[type, Callable[[Any], Any]] = {
     ast.Constant: lambda node: node.value,
-    ast.UnaryOp: lambda node: _UNARY[type(node.op)](_folded(node.operand)),
+    ast.UnaryOp: lambda node: _UNARY[type(node.op)](literal(node.operand)),
     ast.BinOp: _operated,
-    ast.List: lambda node: [_folded(item) for item in node.elts],
-    ast.Tuple: lambda node: tuple(_folded(item) for item in node.elts),
-    ast.Set: lambda node: {_folded(item) for item in node.elts},
-    ast.Dict: lambda node: {_folded(k): _folded(v) for k, v in zip(node.keys, node.values, strict=True)},
+    ast.List: lambda node: [literal(item) for item in node.elts],
+    ast.Tuple: lambda node: tuple(literal(item) for item in node.elts),
+    ast.Set: lambda node: {literal(item) for item in node.elts},
+    ast.Dict: lambda node: {literal(k): literal(v) for k, v in zip(node.keys, node.values, strict=True)},
 }
 
 

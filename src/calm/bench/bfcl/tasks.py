@@ -57,7 +57,7 @@ def plain(name: str) -> str:
 
 def source(version: str) -> str:
     """Which data the items come from, as printed with every score."""
-    return "20 Feb 2025" if _folder(version) else f"bfcl-eval {RELEASES[version]}"
+    return "20 Feb 2025" if folder(version) else f"bfcl-eval {RELEASES[version]}"
 
 
 def items(version: str) -> dict[str, Item]:
@@ -67,10 +67,10 @@ def items(version: str) -> dict[str, Item]:
         HubError: the wheel cannot be had.
         DataError: a file of it cannot be read.
     """
-    return _items(version, _folder(version))
+    return _items(version, folder(version))
 
 
-def _folder(version: str) -> Path | None:
+def folder(version: str) -> Path | None:
     """The paper's own data (V3 of February 2025), where the user has them."""
     return corpora.corpus("bfcl_v3") if version == "v3" and corpora.at_hand("bfcl_v3") else None
 
@@ -79,8 +79,8 @@ def _folder(version: str) -> Path | None:
 def _items(version: str, folder: Path | None) -> dict[str, Item]:
     found: dict[str, Item] = {}
     for category in CATEGORIES:
-        questions = list(_rows(version, folder, category))
-        truths = [] if "relevance" in category else list(_rows(version, folder, category, "possible_answer/"))
+        questions = list(rows(version, folder, category))
+        truths = [] if "relevance" in category else list(rows(version, folder, category, "possible_answer/"))
         for question, truth in itertools.zip_longest(questions, truths, fillvalue={"ground_truth": []}):
             item = _item(question, category, truth)
             key = plain(item.id)
@@ -93,7 +93,8 @@ def _item(question: dict[str, Any], category: str, truth: dict[str, Any]) -> Ite
     return Item(question["id"], category, messages, question["function"], truth["ground_truth"])
 
 
-def _rows(version: str, folder: Path | None, category: str, below: str = "") -> Iterator[dict[str, Any]]:
+def rows(version: str, folder: Path | None, category: str, below: str = "") -> Iterator[dict[str, Any]]:
+    """The rows of one of upstream's data files; `below` is a folder of it with a slash, e.g. `possible_answer/`."""
     name = "simple_python" if (version, category) == ("v4", "simple") else category
     file = f"{below}BFCL_{version}_{name}.json"
     if folder is not None:
@@ -146,7 +147,7 @@ def message(wire: dict[str, str]) -> Message:
 
 def tasks(version: str) -> tuple[Task, ...]:
     """All covered items as Tasks, made once; raises as `items` does."""
-    return _tasks(version, _folder(version))
+    return _tasks(version, folder(version))
 
 
 @functools.cache

@@ -1,0 +1,37 @@
+"""The multi-turn items of BFCL, 200 in each of four categories, out of the wheel or a folder like the other items."""
+
+import functools
+from pathlib import Path
+from typing import Any
+
+from calm.bench.bfcl import tasks
+from calm.bench.bfcl.multi_turn import Entry
+
+MULTI_TURN = tuple(f"multi_turn_{kind}" for kind in ("base", "miss_func", "miss_param", "long_context"))
+
+
+def entries(version: str) -> dict[str, Entry]:
+    """All multi-turn items by id, in upstream's order; raises as `tasks.items` does."""
+    return _entries(version, tasks.folder(version))
+
+
+@functools.cache
+def _entries(version: str, folder: Path | None) -> dict[str, Entry]:
+    found: dict[str, Entry] = {}
+    for category in MULTI_TURN:
+        truths = {row["id"]: row["ground_truth"] for row in tasks.rows(version, folder, category, "possible_answer/")}
+        for question in tasks.rows(version, folder, category):
+            found[question["id"]] = _entry(category, question, truths[question["id"]])
+    return found
+
+
+def _entry(category: str, question: dict[str, Any], truth: list[list[str]]) -> Entry:
+    return Entry(
+        id=question["id"],
+        category=category,
+        turns=question["question"],
+        held_out=question.get("missed_function", {}),
+        classes=question["involved_classes"],
+        config=question["initial_config"],
+        truth=truth,
+    )
