@@ -16,10 +16,8 @@ $calm doctor || true                                                            
 $calm build recipes/data/first.yaml "parts.0.limit=$dial" "parts.1.limit=$dial" "parts.2.count=$dial" \
     held_out=0.1 --out "$out/data"                                                      # 2 corpora to conversations
 $calm show "$out/data" -n 1 --mask --model calm-135m                                    # 3 a row and its mask
-$calm train recipes/train/first.yaml "data=$out/data/train.jsonl" "held_out=$out/data/held_out.jsonl" \
-    --dry-run                                                                           # 4 what a run would do
-$calm train recipes/train/first.yaml "data=$out/data/train.jsonl" "held_out=$out/data/held_out.jsonl" \
-    --out "$out/adapter"                                                                # 5 the adapter
+$calm train recipes/train/first.yaml "data=$out/data" "held_out=$out/data" --dry-run    # 4 what a run would do
+$calm train recipes/train/first.yaml "data=$out/data" "held_out=$out/data" --out "$out/adapter"  # 5 the adapter
 printf "I'd like a cheap Italian restaurant.\nThank you, bye!\n" |
     $calm chat --model "$out/adapter" --save "$out/chat.jsonl"                          # 6 a conversation
 $calm bench toy bfcl --model calm-135m --limit "$items" --out "$out/bench/base"         # 7 the base, judged

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from calm.errors import DataError, FormatError
-from calm.files import dumps, read_jsonl, write_jsonl
+from calm.files import dumps, read_rows, write_jsonl
 
 TOOL_NAME = re.compile(r"^\w[\w .:/\-]{0,127}$")
 """What a tool may be called: wide enough for BFCL (`a.b`) and ToolACE (blanks), no brackets, quotes or newlines."""
@@ -313,8 +313,8 @@ def _tool(value: Any, place: int) -> Tool:
 
 
 def read(path: Path) -> Iterator[Conversation]:
-    """The conversations of a JSONL file, streaming; a bad row is a DataError with its number."""
-    for number, row in read_jsonl(path):
+    """The conversations of a JSONL or Parquet file, streaming; a bad row is a DataError with its number."""
+    for number, row in read_rows(path):
         try:
             yield from_row(row)
         except FormatError as error:

@@ -40,7 +40,11 @@ class MissingExtra(CalmError):
     exit_code: ClassVar[int] = 3
 
     def __init__(self, feature: str, extra: str, missing: str) -> None:
+        self._said = (feature, extra, missing)
         super().__init__(f"{feature} needs `{missing}`, which is not installed: pip install 'calm-lm[{extra}]'")
+
+    def __reduce__(self) -> tuple[type["MissingExtra"], tuple[str, str, str]]:
+        return type(self), self._said  # by default a pickle calls with the message alone; worker processes pickle
 
 
 class DataError(CalmError):
@@ -51,6 +55,9 @@ class DataError(CalmError):
     def __init__(self, path: Path | str, why: str, row: int | None = None) -> None:
         self.path, self.row, self.why = str(path), row, why
         super().__init__(f"{path}{f': row {row}' if row is not None else ''}: {why}")
+
+    def __reduce__(self) -> tuple[type["DataError"], tuple[str, str, int | None]]:
+        return type(self), (self.path, self.why, self.row)
 
 
 class FormatError(CalmError):

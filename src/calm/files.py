@@ -1,4 +1,7 @@
-"""Reading and writing so that nothing is lost: atomic writes, gzip seen through, JSONL errors that name the row."""
+"""Reading and writing so that nothing is lost: atomic writes, gzip seen through, errors that name the row.
+
+Rows are JSONL or, where pyarrow is installed, Parquet; `read_rows` does not mind which.
+"""
 
 import contextlib
 import gzip
@@ -11,7 +14,7 @@ from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from calm.errors import DataError, StorageError
+from calm.errors import DataError, MissingExtra, StorageError
 
 
 def _unwritable(path: Path, error: OSError) -> StorageError:
@@ -49,7 +52,10 @@ def write_text(path: Path, text: str) -> None:
 
 def dumps(value: Any) -> str:
     """JSON on one line with `", "` and `": "`, non-ASCII kept: the one spelling used in files and prompts."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return _ENCODE(value)
+
+
+_ENCODE = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode  # json.dumps would make an encoder a call
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -119,6 +125,44 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                     yield number, _row(found, number, line)
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise DataError(found, f"cannot be read ({error})") from error
+
+
+def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The rows of a JSONL or Parquet file with their 1-based numbers, streaming; the name's end says which it is.
+
+    Of Parquet at most `BATCH` rows are in memory as Python values; fields that a row lacks are there, and None.
+
+    Raises:
+        DataError: the file is missing or corrupt; of JSONL also with the row.
+        MissingExtra: Parquet without pyarrow.
+    """
+    yield from _parquet(path) if path.suffix == ".parquet" else read_jsonl(path)
+
+
+BATCH = 256
+
+
+def _parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise MissingExtra("reading Parquet", "data", "pyarrow") from error
+    if not path.is_file():
+        raise DataError(path, "no such file")
+    number = 0
+    try:
+        with parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(BATCH):
+                for row in batch.to_pylist():
+                    number += 1
+                    yield number, row
+    except (OSError, pyarrow.ArrowException) as error:
+        raise DataError(path, f"is not Parquet, or corrupt after row {number} ({_one_line(error)})") from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
 
 
 def _row(path: Path, number: int, line: str) -> dict[str, Any]:

@@ -4,8 +4,10 @@ import pytest
 
 from calm.cli.report import report
 from calm.cli.show import show
-from calm.conversation import from_row, write
+from calm.conversation import from_row, to_row, write
+from calm.data.parquet import RowFile
 from calm.errors import DataError, UsageError
+from calm.files import dumps
 
 
 def test_a_run_folder_opens_at_its_transcripts_and_says_so(bench_run, capsys):
@@ -22,22 +24,24 @@ def test_verdicts_open_what_they_judge(bench_run, capsys):
 
 
 def test_json_rows_read_back_as_the_same_conversation(talk, tmp_path, capsys):
-    write(tmp_path / "train.jsonl", [talk, talk.model_copy(update={"id": "other"})])
+    with RowFile(tmp_path / "train.parquet") as file:
+        for name in (talk.id, "other"):
+            file.add(dumps(to_row(talk.model_copy(update={"id": name}))).encode())
     show(tmp_path, start=1, json=True)
     (line,) = capsys.readouterr().out.splitlines()
     assert from_row(json.loads(line)) == talk.model_copy(update={"id": "other"})
 
 
 def test_a_page_is_written_with_its_masks(talk, codec, tmp_path, capsys):
-    write(tmp_path / "train.jsonl.gz".removesuffix(".gz"), [talk])
+    write(tmp_path / "rows.jsonl", [talk])
     codec.tokenizer.save(str(tmp_path / "tokenizer.json"))
-    show(tmp_path / "train.jsonl", html=tmp_path / "p.html", mask=True, model=str(tmp_path))
+    show(tmp_path / "rows.jsonl", html=tmp_path / "p.html", mask=True, model=str(tmp_path))
     assert "tokens learned" in (tmp_path / "p.html").read_text()
 
 
 def test_the_mask_prints_below_the_dialogue(talk, tmp_path, capsys):
-    write(tmp_path / "train.jsonl", [talk])
-    show(tmp_path / "train.jsonl", mask=True)
+    write(tmp_path / "rows.jsonl", [talk])
+    show(tmp_path / "rows.jsonl", mask=True)
     assert "⟦<think>" in capsys.readouterr().out
 
 

@@ -19,10 +19,10 @@ from calm.train.recipe import TrainRecipe
 
 @pytest.fixture
 def recipe(tiny, tmp_path):
-    write(tmp_path / "train.jsonl", read_town(8, 0))
+    write(tmp_path / "rows.jsonl", read_town(8, 0))
     write(tmp_path / "held.jsonl", read_town(2, 1))
     return TrainRecipe(
-        base=str(tiny), data=tmp_path / "train.jsonl", held_out=tmp_path / "held.jsonl", batch=2, lr=1e-2, save_every=2
+        base=str(tiny), data=tmp_path / "rows.jsonl", held_out=tmp_path / "held.jsonl", batch=2, lr=1e-2, save_every=2
     )
 
 

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from calm.conversation import Assistant, Conversation, Garbled, Message, Noun, User
 from calm.policy import Policy
-from calm.world import World
+from calm.world import Offering, World
 
 
 class Limits(Noun):
@@ -40,6 +40,8 @@ def converse(
         on_message(step)
         answer = tuple(world(conversation, step))
         conversation = conversation.add(*answer)
+        if isinstance(world, Offering) and world.offered != conversation.tools:
+            conversation = conversation.model_copy(update={"tools": world.offered})
         for message in answer:
             on_message(message)
         if not answer:

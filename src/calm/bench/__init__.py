@@ -35,7 +35,11 @@ class Verdict(Noun):
 
 
 class Benchmark(Protocol):
-    """Where a model is judged. `grade` is a pure function of task and transcript: no model, no clock, no order."""
+    """Where a model is judged. `grade` is a pure function of task and transcript: no model, no clock, no order.
+
+    One may also have `limits`, where its rules (and not the run's) say when a conversation is cut, and
+    `speaker(policy)`, which puts its own prompts and its own reading between conversation and model.
+    """
 
     name: str
     protocol: str
@@ -67,12 +71,20 @@ ROOMS = {"toy": "Toy", "bfcl": "BFCL", "api_bank": "APIBank", "multiwoz": "Multi
 """Module below this one, and its Benchmark; named by string, so that no room is seen from here or from another."""
 
 
-def named(name: str) -> Benchmark:
-    """The benchmark of that name.
+def named(name: str, protocol: str | None = None) -> Benchmark:
+    """The benchmark of that name, as a protocol other than its usual one has models speak and be judged.
 
     Raises:
-        UsageError: no such benchmark; lists those there are.
+        UsageError: no such benchmark, or none that generates by this protocol; lists those there are.
     """
     if name not in ROOMS:
         raise UsageError(f"no benchmark {name!r}; there are: {', '.join(ROOMS)}")
-    return getattr(importlib.import_module(f"calm.bench.{name}"), ROOMS[name])()
+    room = importlib.import_module(f"calm.bench.{name}")
+    usual = getattr(room, ROOMS[name])()
+    if protocol in (None, usual.protocol):
+        return usual
+    others = getattr(room, "GENERATES", ())
+    if protocol not in others:
+        there = ", ".join((usual.protocol, *others))
+        raise UsageError(f"{name}: generates by no protocol {protocol!r}; there are: {there}")
+    return room.generating(protocol)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from pydantic import Field, JsonValue
 
-from calm.agent import Limits, converse
+from calm.agent import DEFAULT, Limits, converse
 from calm.bench import ROOMS, Benchmark, Task, Verdict, named, score
 from calm.conversation import Conversation, from_row, read, to_row
 from calm.errors import CalmError, DataError, StorageError, UsageError
@@ -78,6 +78,7 @@ def run(
         CalmError: the first `HOPELESS` tasks all failed; the last one's error.
     """
     tasks = sample(benchmark.tasks(), plan.limit, plan.sample_seed)
+    policy = getattr(benchmark, "speaker", _itself)(policy)
     path, seal = folder / TRANSCRIPTS, seal_of(benchmark, policy, plan)
     cut = _drop_cut_line(path)
     before = _latest(_sealed(path, seal)) if path.is_file() else {}
@@ -92,6 +93,10 @@ def run(
         if error is not None and errors == done - kept == HOPELESS < len(fresh):
             raise error
     return Ran(len(tasks), kept, done - kept, errors, cut)
+
+
+def _itself(policy: Policy) -> Policy:
+    return policy
 
 
 def sample(tasks: Iterable[Task], limit: int | None, seed: int = 0) -> list[Task]:
@@ -124,7 +129,7 @@ def _attempts(
     for task in tasks:
         start, begun, error = task.start.model_copy(update={"id": task.id}), time.perf_counter(), None
         try:
-            transcript = converse(policy, benchmark.world(task), start, plan.limits)
+            transcript = converse(policy, benchmark.world(task), start, getattr(benchmark, "limits", plan.limits))
         except CalmError as caught:
             transcript, error = start.note(error=f"{type(caught).__name__}: {caught}"), caught
         seconds = round(time.perf_counter() - begun, 3)
@@ -199,7 +204,8 @@ def _verdict(benchmark: Benchmark, tasks: dict[str, Task], transcript: Conversat
 
 def replay(benchmark: Benchmark, tasks: Iterable[Task], policy_for: Callable[[Task], Policy]) -> list[Verdict]:
     """Verdicts of a policy made for each task, without files: gold gives the ceiling, silence the floor."""
-    return [benchmark.grade(task, converse(policy_for(task), benchmark.world(task), task.start)) for task in tasks]
+    limits = getattr(benchmark, "limits", DEFAULT)
+    return [benchmark.grade(t, converse(policy_for(t), benchmark.world(t), t.start, limits)) for t in tasks]
 
 
 def bounds(benchmark: Benchmark, tasks: Sequence[Task]) -> dict[str, dict[str, Any]]:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -47,12 +47,15 @@ def _cell(value: Any) -> str:
 
 
 @contextmanager
-def progress() -> Generator[Tick]:
-    """A bar per thing on stderr; where stderr is no terminal, a line now and then, so that logs show life too."""
+def progress(*more: ProgressColumn) -> Generator[Tick]:
+    """A bar per thing on stderr; where stderr is no terminal, a line now and then, so that logs show life too.
+
+    `more` are columns that a verb adds at the right.
+    """
     if not err().is_terminal:
         yield _lines()
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), *more)
     with Progress(*columns, console=err(), transient=True) as bars:
         tasks: dict[str, Any] = {}
 

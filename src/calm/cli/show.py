@@ -11,7 +11,7 @@ from rich.console import Console
 
 from calm.conversation import Conversation, read, to_row
 from calm.errors import DataError, UsageError
-from calm.files import dumps, read_jsonl
+from calm.files import dumps, read_jsonl, read_rows
 from calm.report import DialogueSection, Section, Title, Verdict, terminal
 from calm.report import mask as masks
 from calm.report.html import write_page
@@ -19,7 +19,7 @@ from calm.report.html import write_page
 if TYPE_CHECKING:
     from calm.format.tokens import Codec
 
-READABLE = ("transcripts.jsonl", "train.jsonl", "held_out.jsonl")
+READABLE = ("transcripts.jsonl", "train.parquet", "held_out.parquet")
 """What a run folder is opened at: the first of these that it holds, gzipped or not."""
 VERDICTS = "verdicts.jsonl"
 
@@ -38,7 +38,7 @@ def show(  # noqa: PLR0913 - a verb and its flags
     """Show conversations: a dataset, transcripts of a benchmark with their verdicts, or a run folder.
 
     Args:
-        path: A JSONL file of conversations, or a folder that holds transcripts.jsonl, train.jsonl or held_out.jsonl.
+        path: A JSONL or Parquet file of conversations, or a folder with transcripts.jsonl or {train,held_out}.parquet.
         n: How many conversations.
         start: How many to pass over first.
         html: Write a page there instead of printing.
@@ -72,8 +72,6 @@ def _file(path: Path) -> Path:
         return found[0]
     if path.name.removesuffix(".gz") == VERDICTS:  # what people want to see of a verdict is what it judges
         return path.with_name("transcripts.jsonl")
-    if path.suffix == ".parquet":
-        raise UsageError(f"{path}: Parquet is not read here; export it as JSONL (one row a line) first")
     return path
 
 
@@ -83,7 +81,7 @@ def _some(file: Path, n: int, start: int) -> Iterator[Shown]:
         raise UsageError(f"n and start count conversations (got {n} and {start}); n is at least 1, start at least 0")
     found = list(islice(read(file), start, start + n))
     if not found:
-        total = sum(1 for _ in read_jsonl(file))
+        total = sum(1 for _ in read_rows(file))
         if total:
             raise UsageError(
                 f"{file}: has {total:,} conversations, none from {start:,} on; start is at most {total - 1:,}"

@@ -45,7 +45,7 @@ def plan(settings: Any) -> dict[str, Any]:
 
     with screen.progress() as tick:
         found = models.find(settings.base, tick)
-    data = rows.load(settings.data, Codec.load(found.base), settings)
+    data = rows.load(settings.files[0], Codec.load(found.base), settings)
     return {
         "base": str(found.base),
         "rows": len(data.kept),

@@ -36,8 +36,8 @@ def train_recipe(data: str) -> TrainRecipe:
     """The card's adapter with a higher learning rate, because the run is a hundred times shorter."""
     settings = {
         "base": BASE,
-        "data": f"{data}/train.jsonl",
-        "held_out": f"{data}/held_out.jsonl",
+        "data": data,
+        "held_out": data,
         "batch": 2,
         "lr": 1.5e-3,
         "save_every": 4,

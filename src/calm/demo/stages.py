@@ -23,13 +23,13 @@ Hear = Callable[[Message], None]
 
 def dataset(folder: Path) -> Path:
     """Build the demo's rows into `folder/data`."""
-    build(demo.data_recipe(), folder / "data", replace=True)
+    build(demo.data_recipe(), folder / "data", replace=True, workers=1)
     return folder / "data"
 
 
 def example(data: Path) -> Conversation:
     """The row to show: the shortest town conversation that asks, searches and books."""
-    rows = [row for row in conversation.read(data / "train.jsonl") if row.origin == "town" and len(row.steps) > 4]
+    rows = [row for row in conversation.read(data / "train.parquet") if row.origin == "town" and len(row.steps) > 4]
     return min(rows, key=lambda row: sum(len(m.model_dump_json()) for m in row.messages))
 
 

@@ -17,7 +17,7 @@ so each turn's text is a prefix of the next turn's.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
@@ -162,6 +162,14 @@ def _open(role: str, markers: Markers) -> list[Span]:
 
 def _after(markers: Markers) -> list[Span]:
     return [Span(markers.after)] if markers.after else []
+
+
+def plain(turns: Iterable[tuple[str, str]], markers: Markers = CHATML) -> list[Span]:
+    """Turns (role, text) exactly as they are, and an opened assistant turn: the prompts of other people's protocols."""
+    spans = [Span(markers.bos, None, True)] if markers.bos else []
+    for role, said in turns:
+        spans += _turn(role, [Span(said)], markers)
+    return [*spans, *_open("assistant", markers)]
 
 
 # --- reading -------------------------------------------------------------------------------------------------------

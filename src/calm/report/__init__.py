@@ -152,6 +152,43 @@ class TableSection(Noun):
     note: str = ""
 
 
+class Bar(Noun):
+    """One bar: its length in any unit and the words at its end."""
+
+    label: str
+    value: float
+    text: str
+
+
+class BarSection(Noun):
+    """Bars on one scale, in groups with a heading each; a group named "" has none.
+
+    `full` is the value that fills the width, by default the largest.
+    """
+
+    kind: Literal["bars"] = "bars"
+    title: str
+    groups: dict[str, tuple[Bar, ...]]
+    full: float | None = None
+    note: str = ""
+
+    @property
+    def width(self) -> float:
+        """The value that fills the width; 1 where every bar is empty."""
+        return self.full or max((bar.value for bars in self.groups.values() for bar in bars), default=0.0) or 1.0
+
+
+class HistogramSection(Noun):
+    """How often each bin occurs, a panel for each series, as shares of that series; `axis` says what is binned."""
+
+    kind: Literal["histogram"] = "histogram"
+    title: str
+    axis: str
+    bins: tuple[str, ...]
+    series: dict[str, tuple[int, ...]]
+    note: str = ""
+
+
 class Facts(Noun):
     """Where the numbers come from: groups (versions, recipe, manifest) of names and values, folded on the page."""
 
@@ -162,6 +199,15 @@ class Facts(Noun):
 
 
 Section = Annotated[
-    Title | DialogueSection | MaskSection | LossSection | ScoreSection | PairSection | TableSection | Facts,
+    Title
+    | DialogueSection
+    | MaskSection
+    | LossSection
+    | ScoreSection
+    | PairSection
+    | TableSection
+    | BarSection
+    | HistogramSection
+    | Facts,
     Field(discriminator="kind"),
 ]

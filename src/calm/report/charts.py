@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from calm.report import LossSection
+from calm.report import HistogramSection, LossSection
 
 Point = tuple[float, float]
 MOST_POINTS = 400
@@ -86,6 +86,55 @@ def thinned(points: Sequence[Point], most: int = MOST_POINTS) -> list[Point]:
     if len(points) <= most:
         return list(points)
     return [points[round(i * (len(points) - 1) / (most - 1))] for i in range(most)]
+
+
+# --- histograms ------------------------------------------------------------------------------------------------------
+
+
+class Column(NamedTuple):
+    """A bar of a histogram: left edge, width and height, and what it says when pointed at."""
+
+    x: float
+    width: float
+    height: float
+    words: str
+
+
+class Panel(NamedTuple):
+    """One series: its name, how many were counted, its bars and axes."""
+
+    name: str
+    count: int
+    columns: list[Column]
+    x: list[Tick]
+    y: list[Tick]
+
+
+def panels(section: HistogramSection, labels: int = 7) -> list[Panel]:
+    """A panel for each series that counts anything, all on one scale, with at most `labels` bins named on the axis."""
+    counted = {name: counts for name, counts in section.series.items() if sum(counts)}
+    most = max((max(counts) / sum(counts) for counts in counted.values()), default=1.0)
+    levels = ticks(0.0, 100 * most, 3)
+    width, every = 100 / max(len(section.bins), 1), -(-len(section.bins) // labels)
+    x = [
+        Tick(round((place + 0.5) * width, 2), label.split("-")[0])
+        for place, label in enumerate(section.bins)
+        if place % every == 0
+    ]
+    y = [Tick(round(100 - 100 * level / levels[-1], 2), f"{level:g} %") for level in levels]
+    columns = {name: _columns(section, counts, width, levels[-1]) for name, counts in counted.items()}
+    return [Panel(name, sum(counted[name]), columns[name], x, y) for name in counted]
+
+
+def _columns(section: HistogramSection, counts: Sequence[int], width: float, top: float) -> list[Column]:
+    shares = [100 * count / sum(counts) for count in counts]
+    return [
+        Column(
+            round(place * width, 2), round(width, 2), round(100 * share / top, 2), f"{label}: {count:,} ({share:.1f} %)"
+        )
+        for place, (label, count, share) in enumerate(zip(section.bins, counts, shares, strict=True))
+        if count
+    ]
 
 
 def _path(points: Sequence[Point]) -> str:

@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from calm.files import write_text
 from calm.report import Score, ScoreSection, Section, Title, words
-from calm.report.charts import loss_chart
+from calm.report.charts import loss_chart, panels
 from calm.report.dialogue import turns
 
 OPEN_LINES = 6
@@ -49,7 +49,7 @@ def _environment() -> Environment:
 
 def _helpers() -> dict[str, Any]:
     reading = (words.arguments, words.cut, words.interval, words.is_error, words.middle)
-    return {function.__name__: function for function in (*reading, short, grouped, turns, loss_chart)}
+    return {function.__name__: function for function in (*reading, short, grouped, turns, loss_chart, panels)}
 
 
 def short(text: str) -> bool:

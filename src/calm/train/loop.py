@@ -43,14 +43,15 @@ def train(
         DataError: data that cannot be trained on.
     """
     found = models.find(recipe.base, progress)
-    inputs = hashes([p for p in (recipe.data, recipe.held_out) if p])
+    learnt, judged = recipe.files
+    inputs = hashes([p for p in (learnt, judged) if p])
     identity = digest({"recipe": recipe.model_dump(mode="json"), "inputs": sorted(inputs.values())})
     if _finished(out, identity):
         report({"event": "done", "reused": True, "folder": str(out)})
         return out
     codec = Codec.load(found.base)
-    data = rows.load(recipe.data, codec, recipe)
-    held = rows.load(recipe.held_out, codec, recipe).kept if recipe.held_out else []
+    data = rows.load(learnt, codec, recipe)
+    held = rows.load(judged, codec, recipe).kept if judged else []
     write_json(out / "run.json", {"identity": identity})
     write_jsonl(out / "rejects.jsonl", data.rejects)
     run = Run(recipe, found.base, data.kept, held, out, report)

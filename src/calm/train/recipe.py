@@ -20,11 +20,12 @@ class TrainRecipe(Recipe):
     """One run: which base, which rows, how long and how fast.
 
     `batch` counts conversations per optimiser step; `max_length` tokens per conversation, longer rows are refused into
-    the run's `rejects.jsonl`, never cut. `learn` names the parts of the model's speech that are trained on.
+    the run's `rejects.jsonl`, never cut. `learn` names the parts of the model's speech that are trained on. `data` and
+    `held_out` are files of rows or folders that `calm build` wrote, of which each means its own file.
     """
 
     base: str = "calm-135m"
-    data: Path = Path("out/data/train.jsonl")
+    data: Path = Path("out/data")
     held_out: Path | None = None
     lora: Lora = Lora()
     learn: tuple[Literal["thought", "call", "text"], ...] = ("thought", "call", "text")
@@ -36,3 +37,11 @@ class TrainRecipe(Recipe):
     max_length: int = Field(default=4096, ge=16)
     save_every: int = Field(default=25, ge=1)
     seed: int = 0
+
+    @property
+    def files(self) -> tuple[Path, Path | None]:
+        """The file that is trained on and the one that is only judged, if any."""
+        held_out = self.held_out
+        if held_out is not None and held_out.is_dir():
+            held_out = held_out / "held_out.parquet"
+        return (self.data / "train.parquet" if self.data.is_dir() else self.data), held_out

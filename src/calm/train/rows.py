@@ -29,7 +29,7 @@ class Rows(NamedTuple):
 
 
 def load(path: Path, codec: Codec, recipe: TrainRecipe) -> Rows:
-    """Encode every conversation of a JSONL file.
+    """Encode every conversation of a file of rows.
 
     Raises:
         DataError: a row that is no conversation (with its number), or no row left to train on.

@@ -5,7 +5,7 @@ tools and a user (scripted, simulated or a person) into one World.
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from calm.conversation import Call, Conversation, Message, Step, Tool
 
@@ -16,6 +16,13 @@ class World(Protocol):
     def __call__(self, conversation: Conversation, step: Step) -> Sequence[Message]:
         """The messages that follow `step`, which is the last message of `conversation`; empty ends the episode."""
         ...
+
+
+@runtime_checkable
+class Offering(World, Protocol):
+    """A World in which the tools change as it goes on: after each of its answers `offered` are the ones there are."""
+
+    offered: tuple[Tool, ...]
 
 
 class Toolbox(Protocol):

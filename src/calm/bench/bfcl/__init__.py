@@ -10,16 +10,12 @@ from typing import Any
 from pydantic import JsonValue
 
 from calm.bench import Task, Verdict
-from calm.bench.bfcl import tasks
+from calm.bench.bfcl import averages, tasks, versions
 from calm.bench.bfcl.grade import error_of
-from calm.bench.bfcl.predictions import grade_predictions
-from calm.bench.score import by_category, tally
+from calm.bench.bfcl.predictions import PROTOCOLS, board, grade_predictions
 from calm.conversation import Assistant, Call, Conversation, Garbled, Message, Step
-from calm.errors import UsageError
 
-__all__ = ["BFCL", "PROTOCOLS", "Silence", "averages", "grade_predictions"]
-
-PROTOCOLS = ("v4-2026-03", "v3-2025-02", "native")
+__all__ = ["BFCL", "PROTOCOLS", "Silence", "board", "grade_predictions"]
 
 
 class BFCL:
@@ -34,14 +30,12 @@ class BFCL:
 
     def __init__(self, version: str = "v3") -> None:
         """Choose the data: `v3` (the paper's) or `v4`; UsageError for anything else."""
-        if version not in tasks.RELEASES:
-            raise UsageError(f"bfcl: no version {version!r}; there are: {', '.join(tasks.RELEASES)}")
-        self._data = version
-        self.version = f"bfcl-{version} ({tasks.source(version)})"
+        self._version = versions.named(version)
+        self.version = self._version.label
 
     def tasks(self) -> Iterator[Task]:
         """Every covered item, in upstream's order; HubError when the wheel cannot be had."""
-        return iter(tasks.tasks(self._data))
+        return iter(tasks.tasks(self._version.name))
 
     def world(self, task: Task) -> "Silence":
         """Nobody answers: the first step is the answer."""
@@ -63,7 +57,7 @@ class BFCL:
 
     def summary(self, verdicts: Sequence[Verdict]) -> Mapping[str, Any]:
         """Upstream's averages as far as their parts were run (None otherwise), and the categories that were not."""
-        return averages(verdicts)
+        return averages.summary(self._version.board, verdicts)
 
 
 class Silence:
@@ -85,35 +79,3 @@ def _garbled(said: Sequence[Message]) -> bool:
 
 def _called(said: Sequence[Message]) -> list[dict[str, dict[str, JsonValue]]]:
     return [{call.name: call.arguments} for step in said if isinstance(step, Assistant) for call in step.calls]
-
-
-def averages(verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    """Upstream's averages: non-live unweighted over categories, live weighted by rows, irrelevance unweighted.
-
-    `overall` stays None while whole parts of the benchmark are not covered.
-    """
-    groups = by_category(verdicts)
-    parallel = ("parallel", "parallel_multiple")
-    live = [f"live_{name}" for name in ("simple", "multiple", *parallel)]
-    return {
-        "non_live_ast": _mean(groups, ("simple", "multiple", *parallel)),
-        "live_ast": _weighted(groups, live),
-        "live": _weighted(groups, [*live, "live_irrelevance", "live_relevance"]),
-        "irrelevance": _mean(groups, ("irrelevance", "live_irrelevance")),
-        "relevance": _mean(groups, ("live_relevance",)),
-        "overall": None,
-        "garbled": sum(verdict.error_type == "garbled" for verdict in verdicts),
-        "not_run": [*(name for name in tasks.CATEGORIES if name not in groups), *tasks.NOT_RUN],
-    }
-
-
-def _mean(groups: Mapping[str, list[Verdict]], names: Sequence[str]) -> float | None:
-    if any(name not in groups for name in names):
-        return None
-    return sum(tally(groups[name])["share"] for name in names) / len(names)
-
-
-def _weighted(groups: Mapping[str, list[Verdict]], names: Sequence[str]) -> float | None:
-    if any(name not in groups for name in names):
-        return None
-    return tally(verdict for name in names for verdict in groups[name])["share"]

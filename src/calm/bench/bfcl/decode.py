@@ -47,17 +47,19 @@ def decode(output: Any, decoder: str = "prompt", version: str = "v4") -> Any | N
 
 def prompt_v4(output: str) -> list[dict[Any, Any]]:
     """Python calls in one pair of brackets, which may be missing; quotes around all of it fall off."""
-    return _calls(_bracketed(output).strip().strip("'"))
+    return _calls(stripped(output, "v4"))
 
 
 def prompt_v3(output: str) -> list[dict[Any, Any]]:
     """The same with every leading and trailing bracket and quote taken off, so `[[f()]]` reads and `[]` does not."""
-    return _calls(_bracketed(output).strip("[]'"))
+    return _calls(stripped(output, "v3"))
 
 
-def _bracketed(output: str) -> str:
+def stripped(output: str, version: str) -> str:
+    """The source that is left of an output before it is parsed."""
     text = output.strip("`\n ")
-    return ("" if text.startswith("[") else "[") + text + ("" if text.endswith("]") else "]")
+    text = ("" if text.startswith("[") else "[") + text + ("" if text.endswith("]") else "]")
+    return text.strip("[]'") if version == "v3" else text.strip().strip("'")
 
 
 def expression(source: str) -> ast.expr:

@@ -4,23 +4,25 @@ import functools
 from pathlib import Path
 from typing import Any
 
-from calm.bench.bfcl import tasks
+from calm.bench.bfcl import tasks, versions
+from calm.bench.bfcl.averages import MULTI_TURN
 from calm.bench.bfcl.multi_turn import Entry
+from calm.bench.bfcl.versions import Version
 
-MULTI_TURN = tuple(f"multi_turn_{kind}" for kind in ("base", "miss_func", "miss_param", "long_context"))
 
 
 def entries(version: str) -> dict[str, Entry]:
     """All multi-turn items by id, in upstream's order; raises as `tasks.items` does."""
-    return _entries(version, tasks.folder(version))
+    chosen = versions.named(version)
+    return _entries(chosen, chosen.folder)
 
 
 @functools.cache
-def _entries(version: str, folder: Path | None) -> dict[str, Entry]:
+def _entries(version: Version, folder: Path | None) -> dict[str, Entry]:
     found: dict[str, Entry] = {}
     for category in MULTI_TURN:
-        truths = {row["id"]: row["ground_truth"] for row in tasks.rows(version, folder, category, "possible_answer/")}
-        for question in tasks.rows(version, folder, category):
+        truths = {row["id"]: row["ground_truth"] for row in tasks.rows(version, category, "possible_answer/")}
+        for question in tasks.rows(version, category):
             found[question["id"]] = _entry(category, question, truths[question["id"]])
     return found
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from calm.bench.bfcl.decode import UNREADABLE, in_call_format
+from calm.bench.bfcl.decode import UNREADABLE, decode, in_call_format
 
 TYPES: dict[str, type] = {
     "string": str,
@@ -23,6 +23,12 @@ TYPES: dict[str, type] = {
 }
 LOOSE = re.compile(r"[ ,./\-_*^]")
 Doc = Mapping[str, Any]
+
+
+def judged(item: Any, output: Any, rules: str, decoder: str = "prompt") -> str | None:
+    """The official error type of an output to a single-turn item (`tasks.Item`), decoded by the rules `v3` or `v4`."""
+    decoded = decode(output, decoder, rules)
+    return error_of(item.category, item.docs, item.truth, decoded, underscores=decoder == "fc")
 
 
 def error_of(category: str, docs: Sequence[Doc], truth: Any, decoded: Any, underscores: bool = False) -> str | None:

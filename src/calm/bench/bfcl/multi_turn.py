@@ -8,14 +8,16 @@ inside strings. Upstream then runs `eval`; here the text is parsed and its one c
 import ast
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from calm.bench.bfcl import decode
 from calm.bench.bfcl.simulators import Code, Simulators
+from calm.conversation import Assistant, Step
 from calm.errors import CalmError
 
 DENIED = ("kill", "exit", "quit", "remove", "unlink", "popen", "Popen", "run")
+FORCED = "multi_turn:force_terminated"
 _NAME = re.compile(r"\b([a-zA-Z_]\w*)\s*(?=\()")
 _RAISED = "Error during execution: "
 
@@ -37,11 +39,17 @@ def error_of(entry: Entry, output: Any, version: str, decoder: str = "prompt") -
     if not isinstance(output, list):
         return "multi_turn:inference_error"
     if len(output) != len(entry.truth):
-        return "multi_turn:force_terminated"
+        return FORCED
+    turns = (turn if isinstance(turn, list) else [] for turn in output)
+    return fault(entry, ([executable(step, version, decoder) for step in turn] for turn in turns), version)
+
+
+def fault(entry: Entry, turns: Iterable[Sequence[Sequence[str]]], version: str) -> str | None:
+    """Upstream's error type for the calls of each step of each turn (as many turns as the truth has), played afresh."""
     code = Code(version)
     model, truth = (Side(entry, code, name) for name in ("model", "truth"))
-    for steps, right in zip(output, entry.truth, strict=True):
-        made = [model.run(calls) for step in steps if (calls := executable(step, version, decoder))]
+    for steps, right in zip(turns, entry.truth, strict=True):
+        made = [model.run(calls) for calls in steps if calls]
         wanted = truth.run(right)
         if error := _turn(model, truth, made, right, wanted):
             return error
@@ -150,6 +158,17 @@ def executable(output: Any, version: str, decoder: str = "prompt") -> list[str]:
     except decode.UNREADABLE:
         return []
     return [] if calls == [""] else calls
+
+
+def native(step: Step) -> list[str]:
+    """The calls of one step in our own form, as text; a Garbled makes none."""
+    calls = step.calls if isinstance(step, Assistant) else ()
+    return [spelt(call.name, call.arguments) for call in calls]
+
+
+def spelt(name: str, arguments: Mapping[str, Any]) -> str:
+    """A native tool call as upstream spells it before it runs it (`convert_to_function_call`)."""
+    return f"{name}({','.join(f'{key}={value!r}' for key, value in arguments.items())})"
 
 
 def _arguments(given: Mapping[Any, Any]) -> str:

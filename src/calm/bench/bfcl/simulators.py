@@ -17,11 +17,11 @@ import types
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from calm.bench.bfcl import tasks
+from calm.bench.bfcl import versions
 from calm.errors import DataError, MissingExtra
-from calm.hub import wheels
 
-PACKAGE = "bfcl_eval.eval_checker.multi_turn_eval.func_source_code"
+BELOW = "eval_checker/multi_turn_eval/func_source_code"
+PACKAGE = f"bfcl_eval.{BELOW.replace('/', '.')}"
 FILES = {
     "GorillaFileSystem": "gorilla_file_system",
     "MathAPI": "math_api",
@@ -97,7 +97,7 @@ class Code:
         if name == "subprocess":
             return types.ModuleType(name)
         if name not in IMPORTS:
-            raise DataError(wheels.cached("bfcl-eval", tasks.RELEASES[self._version]), f"imports {name}; not allowed")
+            raise DataError(versions.PACKAGE, f"{versions.named(self._version).release} imports {name}; not allowed")
         try:
             return importlib.import_module(name)
         except ImportError as error:
@@ -106,10 +106,8 @@ class Code:
 
 @functools.cache
 def _code(version: str, name: str) -> types.CodeType:
-    wheel = wheels.wheel("bfcl-eval", tasks.RELEASES[version])
-    path = f"{PACKAGE.replace('.', '/')}/{name}.py"
-    with wheels.member(wheel, path) as stream:
-        return compile(stream.read(), path, "exec", dont_inherit=True)
+    path = f"{BELOW}/{name}.py"
+    return compile(versions.named(version).text(path), f"bfcl_eval/{path}", "exec", dont_inherit=True)
 
 
 # --- what safety takes away ------------------------------------------------------------------------------------------

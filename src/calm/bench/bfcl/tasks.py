@@ -2,19 +2,14 @@
 
 import functools
 import itertools
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from calm.bench import Task
+from calm.bench.bfcl import versions
+from calm.bench.bfcl.versions import Version
 from calm.conversation import Assistant, Conversation, Message, System, Tool, User
-from calm.errors import DataError
-from calm.files import read_text
-from calm.hub import corpora, wheels
-
-RELEASES = {"v3": "2025.6.8", "v4": "2026.3.23"}
-"""The bfcl-eval release that carries the data of each version."""
 
 CATEGORIES = (
     "simple",
@@ -55,11 +50,6 @@ def plain(name: str) -> str:
     return name.replace("simple_python", "simple", 1) if name.startswith("simple_python") else name
 
 
-def source(version: str) -> str:
-    """Which data the items come from, as printed with every score."""
-    return "20 Feb 2025" if folder(version) else f"bfcl-eval {RELEASES[version]}"
-
-
 def items(version: str) -> dict[str, Item]:
     """All covered items by `plain` id, in upstream's order.
 
@@ -67,20 +57,16 @@ def items(version: str) -> dict[str, Item]:
         HubError: the wheel cannot be had.
         DataError: a file of it cannot be read.
     """
-    return _items(version, folder(version))
-
-
-def folder(version: str) -> Path | None:
-    """The paper's own data (V3 of February 2025), where the user has them."""
-    return corpora.corpus("bfcl_v3") if version == "v3" and corpora.at_hand("bfcl_v3") else None
+    chosen = versions.named(version)
+    return _items(chosen, chosen.folder)
 
 
 @functools.cache
-def _items(version: str, folder: Path | None) -> dict[str, Item]:
+def _items(version: Version, folder: Path | None) -> dict[str, Item]:
     found: dict[str, Item] = {}
     for category in CATEGORIES:
-        questions = list(rows(version, folder, category))
-        truths = [] if "relevance" in category else list(rows(version, folder, category, "possible_answer/"))
+        questions = list(rows(version, category))
+        truths = [] if "relevance" in category else list(rows(version, category, "possible_answer/"))
         for question, truth in itertools.zip_longest(questions, truths, fillvalue={"ground_truth": []}):
             item = _item(question, category, truth)
             key = plain(item.id)
@@ -93,22 +79,14 @@ def _item(question: dict[str, Any], category: str, truth: dict[str, Any]) -> Ite
     return Item(question["id"], category, messages, question["function"], truth["ground_truth"])
 
 
-def rows(version: str, folder: Path | None, category: str, below: str = "") -> Iterator[dict[str, Any]]:
-    """The rows of one of upstream's data files; `below` is a folder of it with a slash, e.g. `possible_answer/`."""
-    name = "simple_python" if (version, category) == ("v4", "simple") else category
-    file = f"{below}BFCL_{version}_{name}.json"
-    if folder is not None:
-        where, text = folder / file, read_text(folder / file)
-    else:
-        where = wheels.wheel("bfcl-eval", RELEASES[version])
-        with wheels.member(where, f"bfcl_eval/data/{file}") as stream:
-            text = stream.read().decode("utf-8")
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            try:
-                yield json.loads(line)
-            except json.JSONDecodeError as error:
-                raise DataError(where, f"{file}: is not JSON: {error}", number) from error
+SPELT = {"simple": "simple_python", "java": "simple_java", "javascript": "simple_javascript"}
+"""V4's names of categories that V3 names otherwise."""
+
+
+def rows(version: Version, category: str, below: str = "") -> Iterator[dict[str, Any]]:
+    """The rows of one category's file; `below` is a folder with a slash, e.g. `possible_answer/`."""
+    name = SPELT.get(category, category) if version.rules == "v4" else category
+    return version.rows(f"{below}BFCL_{version.rules}_{name}.json")
 
 
 # --- as tasks for a model that speaks our own format ---------------------------------------------------------------
@@ -147,11 +125,12 @@ def message(wire: dict[str, str]) -> Message:
 
 def tasks(version: str) -> tuple[Task, ...]:
     """All covered items as Tasks, made once; raises as `items` does."""
-    return _tasks(version, folder(version))
+    chosen = versions.named(version)
+    return _tasks(chosen, chosen.folder)
 
 
 @functools.cache
-def _tasks(version: str, folder: Path | None) -> tuple[Task, ...]:
+def _tasks(version: Version, folder: Path | None) -> tuple[Task, ...]:
     return tuple(task(name, item) for name, item in _items(version, folder).items())
 
 
@@ -180,17 +159,17 @@ def answer(category: str, docs: Sequence[dict[str, Any]], truth: Sequence[dict[s
 def _answer(doc: dict[str, Any], allowed: dict[str, list[Any]]) -> dict[str, Any]:
     required = doc["parameters"]["required"]
     given = {name: values for name, values in allowed.items() if name in required or "" not in values}
-    return {doc["name"]: {name: _first(values) for name, values in given.items()}}
+    return {doc["name"]: {name: first(values) for name, values in given.items()}}
 
 
-def _first(values: Sequence[Any]) -> Any:
+def first(values: Sequence[Any]) -> Any:
     """The first allowed value that is not "may be omitted"; inside objects each key has its own list of values."""
     return _plain_value(next((value for value in values if value != ""), ""))
 
 
 def _plain_value(value: Any) -> Any:
     if isinstance(value, dict):
-        return {k: _first(v) if isinstance(v, list) else v for k, v in value.items() if not _omittable(v)}
+        return {k: first(v) if isinstance(v, list) else v for k, v in value.items() if not _omittable(v)}
     if isinstance(value, list):
         return [_plain_value(item) for item in value]
     return value

@@ -1,12 +1,12 @@
-"""Schema-Guided Dialogue: annotated dialogues over services, turned into ReAct conversations by rule.
+"""Schema-Guided Dialogue: annotated dialogues over services, turned into ReAct conversations by rule and executed.
 
 Files as upstream ships them (google-research-datasets/dstc8-schema-guided-dialogue@e852981a, CC BY-SA 4.0):
-`<split>/schema.json` and `<split>/dialogues_*.json`. Actions are the annotated service calls, observations the
-annotated service results, replies the system's words; thoughts come from `data.thoughts`. (In the paper GPT-4o writes
-the dialogues anew; by its Table 6 and Figures 6 and 7 the results too.) Only `train` and `dev` can be read.
+`<split>/schema.json` and `<split>/dialogues_*.json`. Actions are the annotated service calls, replies the system's
+words; thoughts come from `data.thoughts`. From the results of a dialogue a backend is rebuilt (`world.tables`), every
+call is run in it, and what comes back must be the observation. (In the paper GPT-4o writes the dialogues anew; by its
+Table 6 and Figures 6 and 7 the results too.) Only `train` and `dev` can be read.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
@@ -27,10 +27,27 @@ from calm.conversation import (
 from calm.data import Item, Reject, bucket, thoughts
 from calm.data.part import Limit, PartRecipe, named
 from calm.data.sources import Record, sampled
-from calm.data.thoughts import Act
+from calm.data.sources.sgd_tools import (
+    Offer,
+    Service,
+    Toolset,
+    Types,
+    Unfit,
+    converted,
+    services,
+    signatures,
+    toolset,
+    types,
+    writing,
+)
+from calm.data.thoughts import Act, Clause
+from calm.data.verify import verified
 from calm.errors import DataError, UsageError
-from calm.files import dumps, read_json
+from calm.files import read_json
 from calm.hub.corpora import corpus
+from calm.world.tables import Recording, Tables, observation
+
+__all__ = ["Act", "Options", "Sgd", "offered", "read_sgd", "sgd_files", "toolset"]
 
 SPLITS = ("train", "dev")
 TODAY = "Today is Friday, 1 March 2019."
@@ -38,24 +55,15 @@ TODAY = "Today is Friday, 1 March 2019."
 
 Frame = dict[str, Any]
 Turn = dict[str, Any]
-Toolset = dict[tuple[str, str], Tool]
-"""(service, intent) -> the tool it is offered as."""
 
 
 class Options(NamedTuple):
-    """How a dialogue is written: result rows shown, services beside its own, and the corpus's name in ids."""
+    """How a dialogue is written: result rows shown, services beside its own, the corpus's name in ids, which tools."""
 
     rows: int = 3
     distractors: int = 0
     origin: str = "sgd/train"
-
-
-class Unfit(Exception):
-    """Why a well-formed dialogue cannot become a conversation; caught here and made a Reject."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        self.reason, self.detail = reason, detail
-        super().__init__(reason)
+    offer: Offer = "services"
 
 
 def sgd_files(folder: Path, split: str = "train") -> list[Path]:
@@ -74,22 +82,27 @@ def sgd_files(folder: Path, split: str = "train") -> list[Path]:
 
 
 def read_sgd(
-    folder: Path, split: str = "train", limit: int | None = None, options: Options | None = None
+    folder: Path,
+    split: str = "train",
+    limit: int | None = None,
+    options: Options | None = None,
+    piece: int | None = None,
 ) -> Iterator[Item]:
     """One multi-turn conversation per dialogue; `state` is `service.slot -> value` after each user turn.
 
-    Observations are `{"count": all, "results": [the first rows]}`: `options.rows` of them, or as many as later replies
-    speak of, so that no reply offers what was not seen. Of several annotated spellings the state keeps the first, and
-    services of earlier turns keep their last state.
+    Observations are `{"count": all, "results": [the first rows]}`: `options.rows` of them, or as many as replies of the
+    dialogue speak of, so that no reply offers what was not seen. Of several annotated spellings the state keeps the
+    first, and services of earlier turns keep their last state. With `piece` only that file of the split is read.
 
     Raises:
         DataError: a file is missing or corrupt, or a dialogue has not the upstream shape.
         UsageError: the split is neither `train` nor `dev`.
     """
-    options = options or Options(origin=f"sgd/{split}")
-    files, services = sgd_files(folder, split), _services(folder / split / "schema.json")
-    for record in sampled(files, _dialogues, limit):
-        yield _item(record, services, options)
+    files = sgd_files(folder, split)
+    known = services(folder / split / "schema.json")
+    reader = _Reader(known, options or Options(origin=f"sgd/{split}"))
+    for record in sampled(files if piece is None else files[piece : piece + 1], _dialogues, limit):
+        yield reader.item(record)
 
 
 def _dialogues(path: Path) -> list[Any]:
@@ -99,89 +112,57 @@ def _dialogues(path: Path) -> list[Any]:
     return value
 
 
-def _item(record: Record, services: Mapping[str, dict[str, Any]], options: Options) -> Item:
-    number = record.value.get("dialogue_id") if isinstance(record.value, dict) else None
-    name = f"{options.origin.replace('/', '-')}-{number}"
-    try:
-        tools = toolset(record.value["services"], services, name, options.distractors)
-        messages, state = _Scribe(name, tools, options.rows).write(record.value["turns"])
-    except Unfit as unfit:
-        return Reject(id=name, origin=options.origin, reason=unfit.reason, detail=unfit.detail)
-    except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
-        why = " ".join(f"dialogue {number!r} has not the shape of SGD: {error!r}"[:300].split())
-        raise DataError(record.path, why, record.row) from error
-    listed = tuple(sorted(tools.values(), key=lambda tool: bucket(name, tool.name)))
-    return Conversation(id=name, tools=listed, messages=messages, state=state, origin=options.origin)
+class _Reader:
+    """What is the same for all dialogues of a split."""
 
+    def __init__(self, known: Mapping[str, Service], options: Options) -> None:
+        self.known, self.options = known, options
+        self.typed = options.offer == "services"
+        self.types = {name: types(service) if self.typed else {} for name, service in known.items()}
+        self.listed = () if self.typed else signatures(known.values())
 
-# --- tools ---------------------------------------------------------------------------------------------------------
+    def item(self, record: Record) -> Item:
+        """The dialogue as a conversation whose calls have been executed, or the reason why it is none."""
+        number = record.value.get("dialogue_id") if isinstance(record.value, dict) else None
+        origin = self.options.origin
+        name = f"{origin.replace('/', '-')}-{number}"
+        try:
+            return self._executed(name, record.value)
+        except Unfit as unfit:
+            return Reject(id=name, origin=origin, reason=unfit.reason, detail=unfit.detail)
+        except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
+            why = " ".join(f"dialogue {number!r} has not the shape of SGD: {error!r}"[:300].split())
+            raise DataError(record.path, why, record.row) from error
 
-
-def _services(path: Path) -> dict[str, dict[str, Any]]:
-    try:
-        return {service["service_name"]: service for service in read_json(path)}
-    except (KeyError, TypeError) as error:
-        raise DataError(path, f"is no list of services ({error!r})") from error
-
-
-def toolset(names: Sequence[str], services: Mapping[str, dict[str, Any]], key: str, distractors: int = 0) -> Toolset:
-    """The intents of the named services, and of `distractors` others chosen by hash of `key`, as tools.
-
-    A tool is called like its intent; where two services of a dialogue share an intent name, `Service_Intent`. A
-    distractor never shares one.
-    """
-    if unknown := [name for name in names if name not in services]:
-        raise Unfit("service not in the schema", unknown[0])
-    own = {intent["name"] for name in names for intent in services[name]["intents"]}
-    others = [n for n, s in services.items() if n not in names and own.isdisjoint(i["name"] for i in s["intents"])]
-    chosen = [*names, *sorted(others, key=lambda other: bucket(key, other))[:distractors]]
-    pairs = [(services[name], intent) for name in chosen for intent in services[name]["intents"]]
-    count = Counter(intent["name"] for _, intent in pairs)
-    return {
-        (service["service_name"], intent["name"]): _tool(service, intent, alone=count[intent["name"]] == 1)
-        for service, intent in pairs
-    }
-
-
-def _tool(service: dict[str, Any], intent: dict[str, Any], alone: bool) -> Tool:
-    slots = {slot["name"]: slot for slot in service["slots"]}
-    optional = intent["optional_slots"]
-    properties = {
-        **{name: _property(slots[name]) for name in intent["required_slots"]},
-        **{name: _property(slots[name], default) for name, default in optional.items()},
-    }
-    return Tool(
-        name=intent["name"] if alone else f"{service['service_name']}_{intent['name']}",
-        description=intent["description"],
-        parameters={"type": "object", "properties": properties, "required": list(intent["required_slots"])},
-    )
-
-
-def _property(slot: dict[str, Any], default: str = "dontcare") -> dict[str, Any]:
-    """Every SGD value is a string, numbers and booleans too; the default `dontcare` means that none is sent."""
-    schema: dict[str, Any] = {"type": "string", "description": slot["description"]}
-    if slot["is_categorical"]:
-        schema["enum"] = list(slot["possible_values"])
-    return schema if default == "dontcare" else {**schema, "default": default}
+    def _executed(self, name: str, dialogue: dict[str, Any]) -> Item:
+        tools = toolset(dialogue["services"], self.known, name, self.options.distractors, self.options.offer)
+        scribe = _Scribe(name, tools, self.types, self.options.rows)
+        messages, state = scribe.write(dialogue["turns"])
+        own = sorted(tools.values(), key=lambda tool: bucket(name, tool.name))
+        conversation = Conversation(
+            id=name, tools=self.listed or tuple(own), messages=messages, state=state, origin=self.options.origin
+        )
+        backend = Tables(own, scribe.recordings, writing(tools, self.known), scribe.shown)
+        return verified(conversation, backend.run)
 
 
 # --- turns ---------------------------------------------------------------------------------------------------------
 
 
 class _Scribe:
-    """Writes one dialogue down, turn by turn."""
+    """Writes one dialogue down, turn by turn; `recordings` is what its backend is rebuilt from."""
 
-    def __init__(self, name: str, tools: Toolset, rows: int) -> None:
-        self.name, self.tools, self.rows = name, tools, rows
+    def __init__(self, name: str, tools: Toolset, known: Mapping[str, Types], rows: int) -> None:
+        self.name, self.tools, self.types, self.shown = name, tools, known, rows
         self.messages: list[Message] = [System(content=TODAY)]
         self.states: list[State] = []
+        self.recordings: list[Recording] = []
         self.said: dict[str, dict[str, list[str]]] = {}
         self.heard: list[Act] = []
-        self.calls = 0
 
     def write(self, turns: Sequence[Turn]) -> tuple[tuple[Message, ...], tuple[State, ...]]:
         """All messages and, per user turn, the state."""
-        depths = offered(turns)
+        self.shown = max(self.shown, offered(turns))
         for place, turn in enumerate(turns):
             expected = ("USER", "SYSTEM")[place % 2]
             if turn["speaker"] != expected:
@@ -191,7 +172,7 @@ class _Scribe:
             if expected == "USER":
                 self._user(turn)
             else:
-                self._system(place, turn, depths)
+                self._system(place, turn)
         if len(turns) < 2:
             raise Unfit("no system turn", f"{len(turns)} turns")
         return tuple(self.messages), tuple(self.states)
@@ -203,31 +184,32 @@ class _Scribe:
             self.said[frame["service"]] = frame["state"]["slot_values"]
         self.states.append({f"{s}.{slot}": values[0] for s, held in self.said.items() for slot, values in held.items()})
 
-    def _system(self, place: int, turn: Turn, depths: Mapping[int, int]) -> None:
+    def _system(self, place: int, turn: Turn) -> None:
         key = (self.name, place)
         acts = _acts(turn, thoughts.PLANNED)
-        heard, planned = thoughts.heard(self.heard, key), thoughts.planned(acts, key)
-        calling = [frame for frame in turn["frames"] if "service_call" in frame]
-        for frame in calling:
-            heard, planned = self._call(frame, heard, planned, max(self.rows, depths.get(id(frame), 0)), key)
-        thought = planned if calling else f"{heard} {planned}"
-        self.messages.append(Assistant(thought=thought.strip() or "I answer.", text=turn["utterance"]))
+        before = thoughts.heard(self.heard, key)
+        for frame in turn["frames"]:
+            if "service_call" in frame:
+                before = [self._call(frame, before, key)]
+        thought = thoughts.say(before, thoughts.planned(acts, key), key)
+        self.messages.append(Assistant(thought=thought or "I answer.", text=turn["utterance"]))
 
-    def _call(self, frame: Frame, heard: str, planned: str, rows: int, key: thoughts.Key) -> tuple[str, str]:
-        """Write call and observation; returns what is left to think before and after it."""
-        tool, arguments = self._checked(frame)
+    def _call(self, frame: Frame, before: Sequence[Clause], key: thoughts.Key) -> Clause:
+        """Write call and observation; returns what is to be thought of the observation."""
+        tool = self._checked(frame)
+        types, arguments = self.types[frame["service"]], frame["service_call"]["parameters"]
+        rows = [converted(row, types) for row in frame["service_results"]]
         why = thoughts.calling(tool.name, arguments, self.said.get(frame["service"], {}), key)
-        call = Call(name=tool.name, arguments=arguments, id=f"call_{self.calls}")
-        self.calls += 1
-        results = frame["service_results"]
-        content = dumps({"count": len(results), "results": results[:rows]})
+        call = Call(name=tool.name, arguments=converted(arguments, types), id=f"call_{len(self.recordings)}")
+        content = observation(rows, self.shown)
+        self.recordings.append(Recording(call, content, rows))
         self.messages += [
-            Assistant(thought=f"{heard} {why}".strip(), calls=(call,)),
+            Assistant(thought=thoughts.say(before, [why], (*key, call.id)), calls=(call,)),
             Observation(content=content, call=call.id, name=call.name),
         ]
-        return "", f"{thoughts.found(tool.name, len(results), key)} {planned}"
+        return thoughts.found(tool.name, len(rows), key)
 
-    def _checked(self, frame: Frame) -> tuple[Tool, dict[str, Any]]:
+    def _checked(self, frame: Frame) -> Tool:
         method, arguments = frame["service_call"]["method"], frame["service_call"]["parameters"]
         tool = self.tools.get((frame["service"], method))
         if tool is None:
@@ -237,7 +219,7 @@ class _Scribe:
             raise Unfit("call lacks a required slot", f"{method} without {missing[0]!r}")
         if extra := [slot for slot in arguments if slot not in schema["properties"]]:
             raise Unfit("call has an argument that its schema lacks", f"{method} with {extra[0]!r}")
-        return tool, dict(arguments)
+        return tool
 
 
 def _acts(turn: Turn, known: Mapping[str, object]) -> list[Act]:
@@ -256,25 +238,24 @@ def _act(action: dict[str, Any]) -> Act:
 # --- results -------------------------------------------------------------------------------------------------------
 
 
-def offered(turns: Sequence[Turn]) -> dict[int, int]:
-    """How many result rows each calling frame (by `id`) must show for all offers and answers to be found in them."""
-    depths: dict[int, int] = {}
+def offered(turns: Sequence[Turn]) -> int:
+    """How many result rows of each call must be shown for all offers and answers to be found in them."""
+    deepest = 0
     calls: list[Frame] = []
     for place, turn in enumerate(turns):
         for frame in turn["frames"]:
             calls += [frame] if "service_call" in frame else []
             for action in frame["actions"] if turn["speaker"] == "SYSTEM" else ():
                 for value in action["canonical_values"] if action["act"] in ("OFFER", "INFORM") else ():
-                    source, depth = _found(calls, action["slot"], value, place)
-                    depths[source] = max(depths.get(source, 0), depth)
-    return depths
+                    deepest = max(deepest, _depth(calls, action["slot"], value, place))
+    return deepest
 
 
-def _found(calls: Sequence[Frame], slot: str, value: str, place: int) -> tuple[int, int]:
+def _depth(calls: Sequence[Frame], slot: str, value: str, place: int) -> int:
     for frame in reversed(calls):
         for depth, row in enumerate(frame["service_results"], 1):
             if row.get(slot) == value:
-                return id(frame), depth
+                return depth
     raise Unfit("reply says what no result held", f"turn {place}: {slot} {value!r}")
 
 
@@ -282,7 +263,11 @@ def _found(calls: Sequence[Frame], slot: str, value: str, place: int) -> tuple[i
 
 
 class Sgd(PartRecipe):
-    """Schema-Guided Dialogue from the corpora folder; `limit` dialogues, spread evenly over the files."""
+    """Schema-Guided Dialogue from the corpora folder; `limit` dialogues, spread evenly over the files.
+
+    `toolset` offers the services of the dialogue (and `distractors` others), typed, or as in the paper's SGD part the
+    whole `schema` of the split, 51 signatures in `train`, every value a string.
+    """
 
     corpora: ClassVar[tuple[str, ...]] = ("sgd",)
     source: Literal["sgd"]
@@ -290,6 +275,7 @@ class Sgd(PartRecipe):
     limit: Limit = None
     rows: int = Field(default=3, ge=1)
     distractors: int = Field(default=0, ge=0)
+    toolset: Offer = "services"
 
     @property
     def label(self) -> str:
@@ -301,7 +287,17 @@ class Sgd(PartRecipe):
         root = corpus("sgd")
         return named("sgd", root, [root / self.split / "schema.json", *sgd_files(root, self.split)])
 
+    def pieces(self) -> int:
+        """One a dialogue file; with a limit, which is shared out among them, one in all."""
+        return len(sgd_files(corpus("sgd"), self.split)) if self.limit is None else 1
+
     def read(self, seed: int, piece: int = 0) -> Iterator[Item]:
         """One item a dialogue."""
-        options = Options(self.rows, self.distractors, f"sgd/{self.split}")
-        return read_sgd(corpus("sgd"), self.split, self.limit, options)
+        options = Options(self.rows, self.distractors, f"sgd/{self.split}", self.toolset)
+        one = piece if self.limit is None else None
+        return read_sgd(corpus("sgd"), self.split, self.limit, options, one)
+
+    def expected(self) -> int | None:
+        """Rows of the paper's CRA part, from all 16,142 dialogues by its Table 1."""
+        whole = (self.paper, self.toolset, self.split) == ("cra", "schema", "train")
+        return 82_236 if whole else None

@@ -5,6 +5,7 @@ sentence: what is known or missing, and what follows from it.
 """
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Annotated, Any, ClassVar, Literal, get_args
@@ -50,10 +51,11 @@ ADDRESS = ("What is the address?", "Where is it exactly?", "Can you give me the 
 CANCEL = ("Sorry, please cancel that booking.", "Plans changed, cancel it please.", "Please cancel it again.")
 
 
-def read_town(count: int, seed: int = 0, domains: Sequence[str] = DOMAINS) -> Iterator[Conversation]:
+def read_town(count: int, seed: int = 0, domains: Sequence[str] = DOMAINS, first: int = 0) -> Iterator[Conversation]:
     """`count` conversations of two to eight user turns, most of three to five, the same for the same seed.
 
-    Conversation n depends on seed and n only, so a longer run begins with a shorter one.
+    Conversation n depends on seed and n only, so a longer run begins with a shorter one, or goes on where that ended
+    with `first`.
 
     Raises:
         UsageError: an unknown domain, or `booking` alone.
@@ -62,7 +64,7 @@ def read_town(count: int, seed: int = 0, domains: Sequence[str] = DOMAINS) -> It
         raise UsageError(f"no town domain {unknown[0]!r}; there are: {', '.join(DOMAINS)}")
     if not any(d in PLANS for d in domains):
         raise UsageError("no town domain to talk about; name one of " + ", ".join(PLANS))
-    for number in range(count):
+    for number in range(first, first + count):
         yield _conversation(number, seed, domains)
 
 
@@ -126,8 +128,8 @@ class _Scene:
 
     def conversation(self, id: str) -> Conversation:
         """What was written."""
-        messages, states = tuple(self.messages), tuple(self.states)
-        return Conversation(id=id, tools=self.town.tools, messages=messages, state=states, origin="town")
+        messages, states, meta = tuple(self.messages), tuple(self.states), {"checked": "executed"}
+        return Conversation(id=id, tools=self.town.tools, messages=messages, state=states, origin="town", meta=meta)
 
 
 # --- the parts of a conversation -------------------------------------------------------------------------------------
@@ -288,6 +290,9 @@ def _pitch(domain: str, row: dict[str, Any]) -> str:
 # --- the part ------------------------------------------------------------------------------------------------------
 
 
+BLOCK = 100
+
+
 class Town(PartRecipe):
     """`count` conversations played out in the town, in all its domains or some; every call in them was executed."""
 
@@ -296,6 +301,11 @@ class Town(PartRecipe):
     count: int = Field(default=200, ge=1)
     domains: Annotated[tuple[str, ...], Field(min_length=1)] = DOMAINS
 
+    def pieces(self) -> int:
+        """Blocks of 100."""
+        return math.ceil(self.count / BLOCK)
+
     def read(self, seed: int, piece: int = 0) -> Iterator[Item]:
-        """`count` conversations that `seed` decides."""
-        return read_town(self.count, seed, self.domains)
+        """The conversations of a block, which `seed` and their numbers decide."""
+        first = piece * BLOCK
+        return read_town(min(BLOCK, self.count - first), seed, self.domains, first)

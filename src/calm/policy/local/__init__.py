@@ -1,13 +1,13 @@
 """The embedded model as a policy: the next step decoded on this machine, its calls held to the tools' schemas."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from calm.conversation import Assistant, Conversation, Garbled, Step
 from calm.errors import MissingExtra, ModelError
 from calm.files import sha256
-from calm.format import grammar
+from calm.format import grammar, react
 from calm.format.tokens import Codec
 from calm.hub import models
 from calm.hub.wheels import Progress
@@ -69,15 +69,27 @@ class Local:
         Raises:
             ModelError: the conversation is longer than the model's context.
         """
-        began, prompt = time.perf_counter(), self.codec.prompt(conversation)
+        prompt = self.codec.prompt(conversation)
+        return self._decoded(prompt, self._rules(conversation), f"conversation {conversation.id!r}")
+
+    def complete(self, turns: Iterable[tuple[str, str]]) -> str:
+        """What the model writes after turns (role, text) that are put to it as they are: no tools, no grammar.
+
+        Raises:
+            ModelError: the turns are longer than the model's context.
+        """
+        prompt = self.codec.encode(react.plain(turns, self.codec.markers)).ids
+        return self.codec.text(list(self._decoded(prompt, None, "this prompt")))
+
+    def _decoded(self, prompt: list[int], rules: "Constraint | None", what: str) -> Iterator[int]:
+        began = time.perf_counter()
         if len(prompt) + self.max_tokens > self.engine.limit:
             raise ModelError(
-                f"conversation {conversation.id!r}: {len(prompt)} tokens and {self.max_tokens} to write "
+                f"{what}: {len(prompt)} tokens and {self.max_tokens} to write "
                 f"exceed the model's {self.engine.limit}; offer fewer tools or start anew"
             )
         cached, written = self._shared(prompt), 0
         self.engine.rewind(cached)
-        rules = self._rules(conversation)
         pending, stop = prompt[cached:], False
         while not stop and written < self.max_tokens:
             logits = self.engine.forward(pending)

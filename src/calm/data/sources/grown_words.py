@@ -1,0 +1,217 @@
+"""How people ask for what tools do, and how the assistant thinks before it calls, asks or stops; all words are ours.
+
+Frames take `{vp}`, a verb phrase ("calculate the fare"), or `{np}`, what a looking verb looks for ("the fare").
+"""
+
+LOOK_DO = ("get", "find", "look up", "pull up", "fetch", "show me", "give me", "bring up")
+"""For a tool that looks something up, in a request to do it."""
+LOOK_WISH = ("get", "find", "look up", "see", "pull up")
+"""The same after "I want to"."""
+SAME = {
+    "calculate": ("calculate", "work out", "compute", "figure out"),
+    "create": ("create", "make", "set up"),
+    "generate": ("generate", "create", "make"),
+    "analyze": ("analyze", "take a look at", "analyse"),
+    "check": ("check", "have a look at", "verify"),
+    "update": ("update", "change"),
+    "delete": ("delete", "remove"),
+    "schedule": ("schedule", "set up", "arrange"),
+    "determine": ("determine", "work out", "find out"),
+    "estimate": ("estimate", "give an estimate of"),
+    "calibrate": ("calibrate",),
+}
+
+DO = (
+    "{Vp}.", "{Vp}, please.", "Please {vp}.", "Could you {vp}?", "Can you {vp}?", "Could you please {vp}?",
+    "Can you {vp} for me?", "Would you {vp}?", "Would you be able to {vp}?", "Go ahead and {vp}.", "Kindly {vp}.",
+    "Next, {vp}.", "Now {vp}.", "Could I ask you to {vp}?", "Your task: {vp}.", "Please {vp} when you can.",
+    "Be so kind as to {vp}.", "Can you quickly {vp}?", "I'd like you to {vp}.", "I need you to {vp}.",
+    "I want you to {vp}.", "{Vp} for me.", "Would it be possible to {vp}?",
+)  # fmt: skip
+WISH = (
+    "I want to {vp}.", "I'd like to {vp}.", "I need to {vp}.", "I have to {vp}.", "Help me {vp}.",
+    "Can you help me {vp}?", "I'm trying to {vp}.", "My plan is to {vp}.", "I was asked to {vp}.",
+    "I would like to {vp}, please.", "Can we {vp}?", "Let's {vp}.", "It's time to {vp}.", "We need to {vp}.",
+    "I was hoping to {vp}.", "Is there a way to {vp}?",
+)  # fmt: skip
+SEEK = (
+    "I need {np}.", "I'm looking for {np}.", "I'm after {np}.", "{Np}, please.", "Do you have {np}?",
+    "Can I see {np}?", "I'd like {np}.", "Could I have {np}?", "Where do I find {np}?", "May I see {np}?",
+    "I'm interested in {np}.", "Let me see {np}.", "Can I get {np}?", "I require {np}.",
+)  # fmt: skip
+WHAT = (
+    "What is {np}?",
+    "What's {np}?",
+    "Tell me {np}.",
+    "Can you tell me {np}?",
+    "Do you know {np}?",
+    "I want to know {np}.",
+)
+HELLO = (
+    "Hi, ",
+    "Hello, ",
+    "Hey, ",
+    "Hi there! ",
+    "Good morning. ",
+    "Hello! ",
+    "Quick one: ",
+    "Hey! ",
+    "Hi! ",
+    "Good afternoon, ",
+)
+BYE = (
+    "Thanks!",
+    "Thank you.",
+    "Thanks in advance.",
+    "It's rather urgent.",
+    "No rush.",
+    "Much appreciated.",
+    "Thank you very much!",
+)
+ALSO = (
+    "Also, ", "And ", "Besides that, ", "On top of that, ", "At the same time, ", "In addition, ",
+    "While you're at it, ", "One more thing: ", "And another thing: ", "Apart from that, ",
+)  # fmt: skip
+
+WITH = (" with {pairs}", ", with {pairs}", " ({pairs})", "; {pairs}")
+PAIR = ("{label} {said}", "the {label} {said}")
+TELL = (
+    "The {label} is {said}.", "Use {said} as the {label}.", "Take {said} for the {label}.",
+    "The {label} should be {said}.", "As for the {label}, it's {said}.", "{Label}: {said}.",
+    "For the {label}, use {said}.", "The {label} would be {said}.", "Set the {label} to {said}.",
+    "Please use {said} for the {label}.",
+)  # fmt: skip
+SHEET = (
+    "Details: {pairs}.",
+    "({pairs})",
+    "Here is what I have: {pairs}.",
+    "My data: {pairs}.",
+    "{pairs}.",
+    "Input: {pairs}.",
+)
+
+# --- before a call ---------------------------------------------------------------------------------------------------
+
+AIM = (
+    "The user wants to {deed}", "They ask me to {deed}", "I am to {deed}", "The request is to {deed}",
+    "The goal is to {deed}", "What is wanted: {deed}", "The user would like me to {deed}",
+    "This is about one thing: {deed}", "They need me to {deed}", "The task is to {deed}",
+    "I have been asked to {deed}", "So I should {deed}",
+)  # fmt: skip
+FITS = (
+    "; {tool} does that", ", and {tool} is made for it", ", which is the job of {tool}", "; {tool} fits",
+    ", so {tool} it is", ". {tool} is the right tool", "; I use {tool}", ", which {tool} can do",
+    ". Of my tools {tool} matches", ", a case for {tool}", "; I take {tool}", ". The tool for that is {tool}",
+)  # fmt: skip
+KNOWN = (
+    "; I have {args}.", ". I pass {args}.", ". From the message: {args}.", "; they gave {args}.",
+    ". I fill in {args}.", "; the values are {args}.", ". Its input is {args}.", ". Given: {args}.",
+    ". I call it with {args}.", "; I read {args}.", ". The arguments: {args}.", ". What I pass on: {args}.",
+)  # fmt: skip
+BARE = (
+    ". It needs no arguments.", "; it takes no input.", ". Nothing has to be filled in.", ". No values are needed.",
+    ". I can call it right away.", ". There is nothing to add.", "; it needs no details.", ". I call it as it is.",
+)  # fmt: skip
+SEVERAL = (
+    "Two things are asked at once: {first} and {second}.", "The user wants both {first} and {second}.",
+    "There are two requests here, {first} and {second}.", "I need {first} and {second}.",
+    "This takes {first} as well as {second}.", "Two tools are needed: {first} and {second}.",
+    "The message holds two tasks, for {first} and for {second}.", "{first} for one part, {second} for the other.",
+    "One part is for {first}, one for {second}.", "Both {first} and {second} apply.",
+    "I split this into {first} and {second}.", "To answer this I use {first} and {second}.",
+)  # fmt: skip
+INDEPENDENT = (
+    "Neither depends on the other, so I call them together.", "They are independent; one step is enough.",
+    "I run them in parallel.", "Both can go out at once.", "No result is needed for the other, so both now.",
+    "I make the calls side by side.", "They can be done at the same time.", "I send both calls in one go.",
+    "Nothing has to wait.", "I call them in one step.",
+)  # fmt: skip
+REPEATED = (
+    "{tool} is needed {count} times, for {args}.", "The user names {count} values, {args}, so {tool} runs for each.",
+    "One call of {tool} for each of {args}.", "{tool} takes one value at a time; I call it for {args}.",
+    "The same question for {args}: {count} calls of {tool}.", "For {args} I call {tool} separately.",
+    "This is {tool}, {count} times over, with {args}.", "{args} are {count} cases for {tool}.",
+    "I ask {tool} about {args}, one call each.", "Each of {args} gets its own call of {tool}.",
+)  # fmt: skip
+
+# --- asking back -----------------------------------------------------------------------------------------------------
+
+HAVE = (
+    "I have {args}", "The user gives {args}", "Known so far: {args}", "{args} is there", "I know {args}",
+    "There is {args}", "They told me {args}", "From the message I get {args}", "So far I have {args}", "Given: {args}",
+)  # fmt: skip
+HAVE_NONE = (
+    "No value is given yet", "The request names no details", "I have nothing to fill in yet", "They gave no details",
+    "The wish is clear", "It is clear what they want", "The right tool is clear", "Nothing is specified so far",
+)  # fmt: skip
+MISSING = (
+    ", but {tool} also needs the {label}.", "; the {label} is missing.", ", yet no {label}.",
+    ", but the {label} has not been said.", "; what {tool} still lacks is the {label}.",
+    ". Without the {label} I cannot call {tool}.", ", while the {label} is open.",
+    ". {tool} requires the {label} too.", "; the {label} is still unknown.", ", but nothing on the {label}.",
+    ". I must not guess the {label}.", "; {tool} cannot run without the {label}.",
+)  # fmt: skip
+SO_ASK = (
+    "I ask for it.", "I have to ask.", "So I ask.", "A question first.", "I'll find out.", "I ask before I call.",
+    "The user must tell me.", "Let me ask.", "I need to hear it from them.", "I ask the user.",
+)  # fmt: skip
+QUESTION = (
+    "What is the {label}?", "Which {label} should I use?", "Could you tell me the {label}?",
+    "I still need the {label}. What is it?", "Sure, what's the {label}?", "Happy to. May I have the {label}?",
+    "For that I need the {label}.", "Please give me the {label}.", "Of course. Could you give me the {label}, please?",
+    "To {deed}, I need the {label}. Could you tell me?", "And the {label}?", "What {label} do you have in mind?",
+    "One thing is missing: the {label}.", "Can you tell me the {label}?", "I can do that once I know the {label}.",
+    "Let me know the {label} and I'll go ahead.",
+)  # fmt: skip
+REPLY = (
+    "{Said}.", "{Said}, please.", "It's {said}.", "The {label} is {said}.", "{Said}", "That would be {said}.",
+    "Oh right, {said}.", "Sorry, {said}.", "Take {said}.", "Ah, I forgot: {said}.", "{Label}: {said}.", "Use {said}.",
+    "Let's say {said}.", "Sure, {said}.",
+)  # fmt: skip
+COMPLETE = (
+    "Now I know the {label}, {value}", "The {label} is {value}", "With {label} {value} the call is complete",
+    "{label}: {value}", "The user gives the {label} {value}", "That was the missing {label}, {value}",
+    "They answer with {value} for the {label}", "{value} is the {label} I needed",
+    "I have got the {label} now, {value}", "The gap is filled: {label} {value}",
+)  # fmt: skip
+PROCEED = (
+    ", so I call {tool}.", "; {tool} can run.", ". Time for {tool}.", ", enough for {tool}.", "; I go on with {tool}.",
+    ". {tool} has all it needs.", ", and {tool} is ready.", "; now {tool}.", ". On to {tool}.",
+    "; that is all {tool} needs.",
+)  # fmt: skip
+
+# --- step by step ----------------------------------------------------------------------------------------------------
+
+FIRST = (
+    "For this I need {thing} first", "{Thing} is not in the message", "Before anything else I need {thing}",
+    "To do it I have to know {thing}", "The user does not give {thing}", "Step one is {thing}",
+    "It all hangs on {thing}", "I start with {thing}", "What I lack is {thing}", "First of all: {thing}",
+    "There are two steps; the first is {thing}", "I cannot go on without {thing}",
+)  # fmt: skip
+VIA = (
+    "; {tool} knows it.", ", which {tool} gives.", ", so {tool} comes first.", ". {tool} tells me.",
+    "; I get it from {tool}.", ". A case for {tool}.", ", and {tool} can find it.", "; that is what {tool} is for.",
+    ". I ask {tool}.", ". {tool} can give it.",
+)  # fmt: skip
+NOW = (
+    "{Thing} is {value}", "I have {thing} now, {value}", "Now I know {thing}: {value}", "That gives {thing} {value}",
+    "Found: {thing} {value}", "{value} is {thing}", "The result names {thing}, {value}", "With {value} I have {thing}",
+    "There it is, {thing} {value}", "So {thing} is {value}",
+)  # fmt: skip
+DONE = (
+    "That worked", "The result is in", "{tool} has answered", "I have what was asked for", "This answers the question",
+    "{tool} gives the answer", "Everything needed is here", "The last step is done", "No further call is needed",
+    "It is settled",
+)  # fmt: skip
+TELL_IT = (
+    ", so I tell the user.", ". I pass it on.", "; time to report.", ", and I say so.", ". The user can have it.",
+    "; I answer.", ". I give the result.", ", so I can reply.", "; I put it in a sentence.", ". Now the reply.",
+)  # fmt: skip
+REFUSED = (
+    "{tool} says no: {why}", "That is not possible: {why}", "The answer is {why}", "It was refused, {why}",
+    "{tool} cannot do it: {why}", "An obstacle: {why}", "No luck, {why}", "{tool} reports {why}",
+)  # fmt: skip
+ADAPT = (
+    ". The user must decide.", "; I ask how to go on.", ". I must not choose for them.", "; I tell them and ask.",
+    ". I explain it and leave the choice to them.", ", so I ask.", ". Let them choose.", "; they need to know.",
+)  # fmt: skip
