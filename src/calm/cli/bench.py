@@ -16,6 +16,7 @@ def bench(  # noqa: PLR0913  # one flag per thing a user may say
     sample_seed: int = 0,
     constrained: bool = True,
     max_tokens: int = 256,
+    protocol: str | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Run benchmarks on a model and judge it; a stopped run goes on, a larger --limit adds tasks.
@@ -28,6 +29,7 @@ def bench(  # noqa: PLR0913  # one flag per thing a user may say
         sample_seed: another fixed sample.
         constrained: hold calls to the tools' schemas while decoding (local models).
         max_tokens: longest step in tokens; a longer one is Garbled.
+        protocol: how a single benchmark prompts, reads and judges (bfcl: v3-2025-02, v4-2026-03, native-v4-2026-03, ...).
         json: print the scores as JSON.
     """
     from calm.bench import ROOMS
@@ -38,10 +40,12 @@ def bench(  # noqa: PLR0913  # one flag per thing a user may say
     if unknown := [name for name in names if name not in ROOMS]:
         raise UsageError(f"no benchmark {unknown[0]!r}; there are: {', '.join(ROOMS)}")
     plan = Plan(limit=limit, sample_seed=sample_seed, model={"constrained": constrained, "max_tokens": max_tokens})
+    if protocol and len(names) != 1:
+        raise UsageError(f"--protocol is for one benchmark, not {len(names) or 'all'}; name one")
     folder = out or Path("out/bench") / model.strip("/").replace("/", "_")
     with screen.progress() as tick:
         policy = load(model, constrained=constrained, max_tokens=max_tokens, progress=tick)
-        scores = judge_all(names or tuple(ROOMS), policy, folder, plan, tick, skip=not names)
+        scores = judge_all(names or tuple(ROOMS), policy, folder, plan, tick, skip=not names, protocol=protocol)
     if json:
         screen.print_json(scores)
         return
@@ -49,8 +53,15 @@ def bench(  # noqa: PLR0913  # one flag per thing a user may say
     screen.out().print(f"{folder}: transcripts, verdicts and scores; calm report {folder}/*", markup=False)
 
 
-def judge_all(
-    names: tuple[str, ...], policy: Any, folder: Path, plan: Any, tick: screen.Tick, *, skip: bool
+def judge_all(  # noqa: PLR0913  # what `bench` was told
+    names: tuple[str, ...],
+    policy: Any,
+    folder: Path,
+    plan: Any,
+    tick: screen.Tick,
+    *,
+    skip: bool,
+    protocol: str | None = None,
 ) -> list[dict[str, Any]]:
     """Run and judge each benchmark; with `skip` those whose data are not at hand are named and left out."""
     from calm.bench import named
@@ -59,9 +70,10 @@ def judge_all(
 
     scores = []
     for name in names:
-        benchmark = named(name)
+        benchmark = named(name, protocol)
+        below = folder / (f"{name}-{protocol}" if protocol else name)
         try:
-            ran = run(benchmark, policy, folder / name, plan, lambda done, total, _, name=name: tick(name, done, total))
+            ran = run(benchmark, policy, below, plan, lambda done, total, _, name=name: tick(name, done, total))
         except HubError as error:
             if not skip:
                 raise
@@ -69,7 +81,7 @@ def judge_all(
             continue
         if ran.cut:
             screen.err().print(f"{name}: dropped a half-written last line and ran that task again", markup=False)
-        scores.append(judge(benchmark, folder / name))
+        scores.append(judge(benchmark, below))
     return scores
 
 

@@ -2,13 +2,16 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 from rich.progress import ProgressColumn, Task
 from rich.text import Text
 
 from calm.cli import screen
+
+if TYPE_CHECKING:
+    from calm.data.parts import DataRecipe
 
 
 def build(
@@ -17,6 +20,7 @@ def build(
     out: Path | None = None,
     replace: bool = False,
     workers: int | None = None,
+    count_only: Annotated[bool, Parameter(negative="")] = False,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Make a dataset out of corpora by a recipe; the same command goes on after a kill.
@@ -27,6 +31,7 @@ def build(
         out: the folder to write; out/NAME of the recipe by default.
         replace: overwrite a dataset of another recipe in that folder.
         workers: processes that work side by side; one per core by default.
+        count_only: build nothing; say how many samples full inputs would give, and which of them are not at hand.
         json: print the table as JSON.
     """
     from calm.data import build as room
@@ -34,6 +39,9 @@ def build(
     from calm.recipe import load
 
     settings = load(DataRecipe, recipe, overrides)
+    if count_only:
+        _count(settings, json)
+        return
     folder = out or Path("out") / recipe.stem
     rate = Rate()
     with screen.progress(rate) as tick:
@@ -44,8 +52,20 @@ def build(
         screen.print_json({"out": str(folder), **report.model_dump(mode="json")})
         return
     screen.out().print(room.table(report), markup=False)
+    if unchecked := room.unchecked(settings):
+        screen.out().print(f"not checked for contamination against: {', '.join(unchecked)}", markup=False)
     said = "up to date" if report.reused else "written"
     screen.out().print(f"{folder}: {said}; look at a row: calm show {folder}", markup=False)
+
+
+def _count(settings: "DataRecipe", json: bool) -> None:
+    from calm.data import counting
+
+    found = counting.counts(settings)
+    if json:
+        screen.print_json({"parts": [c.model_dump() for c in found], "total": counting.total(found)})
+        return
+    screen.print_rows(counting.rows(found))
 
 
 class Rate(ProgressColumn):

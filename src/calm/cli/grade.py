@@ -21,11 +21,12 @@ def grade(
 
     Args:
         benchmark: toy, bfcl, api_bank or multiwoz.
-        predictions: a JSONL file (or .gz) in the benchmark's prediction form, or transcripts.jsonl of `calm bench`.
+        predictions: a JSONL file (or .gz) in the benchmark's prediction form, transcripts.jsonl of `calm bench`, or
+            (bfcl) a result file or folder of bfcl-eval.
         protocol: which scoring rules; the benchmark's first by default. A wrong name lists them.
         json: one JSON verdict a line on stdout, in the file's order, instead of the counts.
     """
-    from calm.bench.run import grade_file
+    from calm.bench.run import board_of, grade_file
 
     rows = grade_file(benchmark, predictions, protocol)
     if json:
@@ -39,3 +40,5 @@ def grade(
         counts[kind] = counts.get(kind, 0) + 1
     ordered = sorted(counts.items(), key=lambda item: -item[1])
     screen.print_rows([{"verdict": kind, "rows": n, "share": n / len(verdicts)} for kind, n in ordered])
+    if board := board_of(benchmark, predictions, verdicts, protocol):
+        screen.print_rows(board.rows, title=f"\n{board.title}")

@@ -79,7 +79,7 @@ def _measured(folder: Path, model: str | None) -> dict[str, Any]:
     from calm.data.skeletons import skeletons
     from calm.data.statistics import Measures, Statistics
 
-    statistics = Statistics(Measures(count=_counter(model) if model else None, patterns=skeletons))
+    statistics = Statistics(Measures(count=_counter(model) if model else None, patterns=skeletons, of=_part))
     with screen.progress() as tick:
         for split, path in splits_of(folder).items():
             for done, conversation in enumerate(read(path), 1):
@@ -88,11 +88,16 @@ def _measured(folder: Path, model: str | None) -> dict[str, Any]:
     return statistics.summary()
 
 
+def _part(conversation: Conversation) -> str:
+    """What the paper's table calls a part: the form of a sample in its own form, else the corpus."""
+    return str(conversation.meta.get("paper") or conversation.origin.partition("/")[0])
+
+
 def _counter(model: str) -> Callable[[Conversation], int]:
-    from calm.cli.show import _codec
+    from calm.cli.show import codec_of
     from calm.format import react
 
-    codec = _codec(model)
+    codec = codec_of(model)
     return lambda conversation: len(codec.encode(react.render(conversation, codec.markers)).ids)
 
 

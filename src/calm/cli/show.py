@@ -48,7 +48,7 @@ def show(  # noqa: PLR0913 - a verb and its flags
     """
     file = _file(path)
     shown = list(_some(file, n, start))
-    codec = _codec(model) if model else None
+    codec = codec_of(model) if model else None
     console = Console()
     if json:
         _print_rows(shown)
@@ -95,7 +95,7 @@ def _verdicts(path: Path) -> dict[str, Verdict]:
     return {str(row.get("id")): row for _, row in read_jsonl(path)} if path.is_file() else {}
 
 
-def _codec(model: str) -> "Codec":
+def codec_of(model: str) -> "Codec":
     """The tokenizer of a model; a folder that holds no more than a tokenizer will do."""
     from calm.format.tokens import Codec
     from calm.hub.models import find

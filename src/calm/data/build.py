@@ -67,6 +67,11 @@ def build(
     return report
 
 
+def unchecked(recipe: DataRecipe) -> list[str]:
+    """The benchmarks that rows were not checked against: not at hand, or all of them where the recipe asks for none."""
+    return [name for name, present in contamination.at_hand().items() if not (present and recipe.contamination)]
+
+
 # --- what is there already -----------------------------------------------------------------------------------------
 
 

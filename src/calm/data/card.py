@@ -146,7 +146,9 @@ def _contamination(parts: Sequence[PartReport], benchmarks: Mapping[str, bool] |
         return ["Not checked against any benchmark."]
     missing = [name for name, present in benchmarks.items() if not present]
     present = [name for name in benchmarks if name not in missing]
-    said = f"Checked against {', '.join(present)} by texts, tool schemas and calls." if present else "Not checked."
+    if not present:
+        return [f"Not checked: none of {', '.join(missing)} was at hand."]
+    said = f"Checked against {', '.join(present)} by texts, tool schemas and calls."
     gap = [f"Not at hand and so not checked against: {', '.join(missing)}."] if missing else []
     found = {(p.part, why): n for p in parts for why, n in p.dropped.items() if why.startswith("contaminated")}
     rows = [(part, why.partition(": ")[2], f"{count:,}") for (part, why), count in found.items()]

@@ -5,6 +5,9 @@ training split; Hammer is `copies` of xlam-function-calling-60k and of 7,500 irr
 paper's Table 1, whose rows of Hammer and ToolACE are swapped. In all 311,639, the rows that the released dataset has.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 from calm.conversation import Noun
 from calm.data.part import PartRecipe
 from calm.data.parts import DataRecipe
@@ -24,13 +27,16 @@ def counts(recipe: DataRecipe) -> list[Count]:
     return [_count(part) for part in recipe.parts]
 
 
-def table(found: list[Count]) -> list[tuple[str, ...]]:
-    """Rows of text under `part, form, samples from full inputs, not at hand`, and their total."""
-    rows = [(c.part, c.form, "unknown" if c.expected is None else f"{c.expected:,}", c.stands_in_for) for c in found]
-    known = [c.expected for c in found if c.expected is not None]
-    unknown = len(found) - len(known)
-    note = f"{unknown} part{'s' if unknown > 1 else ''} unknown" if unknown else ""
-    return [("part", "form", "samples from full inputs", "not at hand"), *rows, ("total", "", f"{sum(known):,}", note)]
+def total(found: Sequence[Count]) -> int:
+    """The sum over the parts that are known."""
+    return sum(count.expected or 0 for count in found)
+
+
+def rows(found: Sequence[Count]) -> list[dict[str, Any]]:
+    """The counts as a table with a total; a part that nobody has counted is `unknown`."""
+    head = ("part", "form", "samples from full inputs", "not at hand")
+    values = [(c.part, c.form, "unknown" if c.expected is None else f"{c.expected:,}", c.stands_in_for) for c in found]
+    return [dict(zip(head, row, strict=True)) for row in (*values, ("total", "", f"{total(found):,}", ""))]
 
 
 def _count(part: PartRecipe) -> Count:

@@ -46,8 +46,9 @@ class DataRecipe(Recipe):
     """What goes into a dataset, and what is done with every row of it.
 
     `vary` and `paraphrase` change rows before they are checked, not those of parts in the paper's form; a part may say
-    `vary: false`. `held_out` is the share kept apart by hash of id; `max_characters` the longest row. `contamination` blocks rows that
-    hold something of a benchmark at hand. `duplicates` says which copies go: `near` ones too, `exact` ones only, none.
+    `vary: false`. `contamination` blocks rows that hold something of a benchmark at hand. `duplicates` says which
+    copies go: `near` ones too, `exact` ones only, or none. `held_out` is the share kept apart by hash of id,
+    `max_characters` the longest row.
     """
 
     name: str
