@@ -27,6 +27,7 @@ from calm.data.parts import DataRecipe
 from calm.data.vary import Vary, vary
 from calm.errors import CalmError, FormatError
 from calm.files import atomic, dumps
+from calm.hub import corpora
 
 ALONE = 1.0
 """Seconds for which pieces are made in this process before others are started, which costs about as much."""
@@ -60,7 +61,7 @@ def finished(items: Iterable[Item], part: PartRecipe, recipe: DataRecipe) -> Ite
     if part.paper is None and recipe.paraphrase is not None:
         made = paraphrased(made, recipe.paraphrase)
     if recipe.contamination:
-        made = contamination.checked(made, _benchmarks())
+        made = contamination.checked(made, _benchmarks(corpora.root()))
     yield from made if part.paper is None else _in_form(made, part.paper)
 
 
@@ -84,8 +85,8 @@ def _in_form(items: Iterable[Item], form: PaperForm) -> Iterator[Item]:
 
 
 @functools.cache
-def _benchmarks() -> contamination.Index:
-    return contamination.index()
+def _benchmarks(folder: Path | None) -> contamination.Index:
+    return contamination.index(folder)
 
 
 def make(recipe: DataRecipe, folder: Path, unit: Unit) -> int:
