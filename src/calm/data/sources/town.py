@@ -1,7 +1,7 @@
 """Gold booking conversations in the town of Aldermere, made by rule; every observation is a call really executed.
 
-The user's words come from `world.town_talk`, as those of the simulated user do. Each assistant step thinks one short
-sentence: what is known or missing, and what follows from it.
+The user's words come from `world.town_talk`, as those of the simulated user do, the assistant's from `town_words`. Each
+assistant step thinks one short sentence or two: what is known or missing, and what follows from it.
 """
 
 import json
@@ -15,6 +15,9 @@ from pydantic import Field, JsonValue
 from calm.conversation import Assistant, Call, Conversation, Message, Observation, State, User, by_name
 from calm.data import Item
 from calm.data.part import PartRecipe
+from calm.data.phrases_calls import pairs
+from calm.data.sources import town_words as words
+from calm.data.thoughts import listed
 from calm.errors import UsageError
 from calm.world import town as world
 from calm.world.town_data import Area
@@ -42,11 +45,6 @@ DOMAINS = ("restaurant", "hotel", "attraction", "train", "taxi", "booking")
 PAIRED = ("restaurant", "hotel", "attraction")
 """Domains that one request may join, for calls in parallel."""
 
-SMALL_TALK = (
-    ("Hello!", "The user only greets, so I greet back.", "Hello! How can I help you in Aldermere?"),
-    ("Hi, what can you do?", "No tool is needed, so I answer.", "I can look things up in Aldermere and book for you."),
-    ("Will it rain?", "I have no tool for the weather, so I say so.", "I cannot tell, but I can find and book things."),
-)
 ADDRESS = ("What is the address?", "Where is it exactly?", "Can you give me the address?")
 CANCEL = ("Sorry, please cancel that booking.", "Plans changed, cancel it please.", "Please cancel it again.")
 
@@ -77,22 +75,25 @@ def _conversation(number: int, seed: int, domains: Sequence[str]) -> Conversatio
     offered = {main, *pair, *(["booking"] if cancels else [])}
     if not pair and len(domains) > 1 and rng.random() < 0.15:
         offered.add(rng.choice(list(domains)))
-    scene = _Scene(world.Town(tuple(offered)), rng)
+    scene = _Scene(world.Town(tuple(offered)), rng, f"town/{seed}/{number}")
     if rng.random() < 0.12:
-        said, thought, reply = rng.choice(SMALL_TALK)
+        said, thought, reply = rng.choice(words.SMALL_TALK)
         scene.user(said)
-        scene.say(thought, reply)
+        scene.say(scene.words(thought), scene.words(reply))
     _task(scene, [random_goal(d, rng) for d in (main, *pair)], cancels)
     scene.user(thanks(rng))
-    scene.say("The user is done.", "You're welcome. Goodbye!")
-    return scene.conversation(f"town/{seed}/{number}")
+    scene.say(scene.words(words.ENDING), scene.words(words.BYE))
+    return scene.conversation()
 
 
 class _Scene:
-    """A conversation being written: turns, the state after each user turn, and the town that executes the calls."""
+    """A conversation being written: turns, the state after each user turn, and the town that executes the calls.
 
-    def __init__(self, town: world.Town, rng: Random) -> None:
-        self.town, self.rng = town, rng
+    `rng` decides what happens, `id` how the assistant words it, so that more wordings never change what happens.
+    """
+
+    def __init__(self, town: world.Town, rng: Random, id: str) -> None:
+        self.town, self.rng, self.id = town, rng, id
         self.messages: list[Message] = []
         self.states: list[State] = []
         self._known: State = {}
@@ -108,6 +109,10 @@ class _Scene:
         """Slots that hold from the next user turn on."""
         self._known |= {f"{domain}-{key}": value for key, value in slots.items()}
 
+    def words(self, halves: words.Halves, **blanks: str) -> str:
+        """One of the assistant's wordings, drawn for this conversation and this place in it."""
+        return words.worded(halves, self.id, len(self.messages), **blanks)
+
     def say(self, thought: str, text: str) -> None:
         """The assistant answers without a call."""
         self.messages.append(Assistant(thought=thought, text=text))
@@ -121,15 +126,21 @@ class _Scene:
         self.messages += [Observation(content=text, call=call.id, name=call.name) for call, text in observed]
         return [json.loads(text) for text in results]
 
-    def _call(self, name: str, slots: Slots) -> Call:
+    def arguments(self, name: str, slots: Slots) -> dict[str, JsonValue]:
+        """The slots that a tool takes, in the tool's order."""
         order: Any = by_name(self.town.tools)[name].parameters["properties"]
-        self._calls += 1
-        return Call(name=name, arguments={k: slots[k] for k in order if k in slots}, id=f"call_{self._calls - 1}")
+        return {key: slots[key] for key in order if key in slots}
 
-    def conversation(self, id: str) -> Conversation:
+    def _call(self, name: str, slots: Slots) -> Call:
+        self._calls += 1
+        return Call(name=name, arguments=self.arguments(name, slots), id=f"call_{self._calls - 1}")
+
+    def conversation(self) -> Conversation:
         """What was written."""
         messages, states, meta = tuple(self.messages), tuple(self.states), {"checked": "executed"}
-        return Conversation(id=id, tools=self.town.tools, messages=messages, state=states, origin="town", meta=meta)
+        return Conversation(
+            id=self.id, tools=self.town.tools, messages=messages, state=states, origin="town", meta=meta
+        )
 
 
 # --- the parts of a conversation -------------------------------------------------------------------------------------
@@ -173,7 +184,8 @@ def _tell(scene: _Scene, domain: str, slots: Slots, askable: Sequence[str], chos
 
 def _ask(scene: _Scene, domain: str, left: Slots) -> None:
     for slot in left:
-        scene.say(f"The {_called(slot)} is missing, so I ask.", QUESTIONS[slot])
+        reply = scene.words(words.QUESTION, plain=QUESTIONS[slot], which=words.WHICH[slot])
+        scene.say(scene.words(words.ASKING, slot=_called(slot)), reply)
         scene.user(answer(left, scene.rng), domain, left)
 
 
@@ -192,20 +204,28 @@ def _false_start(scene: _Scene, goal: Goal) -> Slots | None:
 
 def _search(scene: _Scene, goal: Goal) -> dict[str, Any]:
     plan = PLANS[goal.domain]
-    area = scene.states[-1].get(f"{goal.domain}-area")
+    area, find = scene.states[-1].get(f"{goal.domain}-area"), plan.find or ""
     wishes = {**goal.wishes, "area": area} if area else goal.wishes
-    thought = f"I know {_listed(wishes)}, so I search."
-    (result,) = scene.act(thought, (plan.find or "", wishes))
+    thought = scene.words(words.SEARCHING, pairs=pairs(scene.arguments(find, wishes)))
+    (result,) = scene.act(thought, (find, wishes))
     if not result["rows"]:
-        reply = f"There is no {described(goal.domain, wishes).partition(' ')[2]}. Which other area would you like?"
-        scene.say("Nothing matches, so I ask for another area.", reply)
-        right = {"area": goal.wishes["area"]}
-        scene.user(answer(right, scene.rng), goal.domain, right)
-        (result,) = scene.act("The area changed, so I search again.", (plan.find or "", goal.wishes))
+        result = _search_elsewhere(scene, goal, wishes)
     row = result["rows"][0]
-    closing = " Shall I book it?" if plan.book else ""
-    scene.say(f"{_matches(result)}; I offer {row[plan.key]}.", _pitch(goal.domain, row) + closing)
+    thought = scene.words(words.OFFERING, found=_matches(result), name=row[plan.key])
+    closing = " " + scene.words(words.SHALL, it="it") if plan.book else ""
+    scene.say(thought, _pitch(scene, goal.domain, row) + closing)
     return row
+
+
+def _search_elsewhere(scene: _Scene, goal: Goal, wishes: Slots) -> dict[str, Any]:
+    """Nothing fits in the area wished for; what is found in the one that the user names instead."""
+    reply = scene.words(words.NO_MATCH, what=described(goal.domain, wishes).partition(" ")[2])
+    scene.say(scene.words(words.OTHER_AREA, area=str(wishes["area"])), reply)
+    right = {"area": goal.wishes["area"]}
+    scene.user(answer(right, scene.rng), goal.domain, right)
+    thought = scene.words(words.SEARCHING_AGAIN, area=str(right["area"]))
+    (result,) = scene.act(thought, (PLANS[goal.domain].find or "", goal.wishes))
+    return result
 
 
 def _search_both(scene: _Scene, goals: list[Goal]) -> dict[str, Any]:
@@ -213,78 +233,93 @@ def _search_both(scene: _Scene, goals: list[Goal]) -> dict[str, Any]:
     for goal in goals:
         scene.know(goal.domain, goal.wishes)
     scene.user(request([described(goal.domain, goal.wishes) for goal in goals], scene.rng))
-    thought = f"The user wants {' and '.join(goal.domain for goal in goals)}, so I search for both."
+    thought = scene.words(words.SEARCHING_BOTH, things=" and ".join(goal.domain for goal in goals))
     results = scene.act(thought, *[(PLANS[g.domain].find or "", g.wishes) for g in goals])
     rows = [result["rows"][0] for result in results]
-    pitches = " ".join(_pitch(goal.domain, row) for goal, row in zip(goals, rows, strict=True))
-    scene.say(f"I offer {rows[0]['name']} and {rows[1]['name']}.", f"{pitches} Shall I book {rows[0]['name']}?")
+    pitches = [_pitch(scene, goal.domain, row) for goal, row in zip(goals, rows, strict=True)]
+    names = [row["name"] for row in rows]
+    reply = " ".join([*pitches, scene.words(words.SHALL, it=names[0])])
+    scene.say(scene.words(words.OFFERING_BOTH, names=listed(names)), reply)
     return rows[0]
 
 
 def _address(scene: _Scene, find: str, row: dict[str, Any]) -> None:
     scene.user(scene.rng.choice(ADDRESS))
-    thought = "I have the address already, so I answer."
     if "address" not in row:
-        (result,) = scene.act("The address is missing, so I look it up.", (find, {"name": row["name"]}))
-        row, thought = result["rows"][0], "I know the address now, so I answer."
-    scene.say(thought, f"{row['name']} is at {row['address']}.")
+        thought = scene.words(words.LOOKING_UP, name=row["name"])
+        (result,) = scene.act(thought, (find, {"name": row["name"]}))
+        row = result["rows"][0]
+    known = {"name": row["name"], "address": row["address"]}
+    scene.say(scene.words(words.ADDRESS, **known), scene.words(words.WHERE, **known))
 
 
 def _book(scene: _Scene, goal: Goal, chosen: Slots, cancels: bool) -> None:
-    plan = PLANS[goal.domain]
+    plan, book = PLANS[goal.domain], PLANS[goal.domain].book or ""
     slots: dict[str, JsonValue] = {**goal.wishes, **goal.booking, **chosen}
-    thought = f"I know {_listed({**chosen, **goal.booking})}, so I book."
-    (result,) = scene.act(thought, (plan.book or "", slots))
+    thought = scene.words(words.BOOKING, pairs=pairs(scene.arguments(book, slots)))
+    (result,) = scene.act(thought, (book, slots))
     if result.get("free"):
-        _offer_others(scene, result)
+        _offer_others(scene, result, _called(plan.flexible))
         slots[plan.flexible] = result["free"][0]
-        taken = {plan.flexible: slots[plan.flexible]}
-        scene.user(accept(slots[plan.flexible], scene.rng), goal.domain, taken)
-        (result,) = scene.act(f"The {_called(plan.flexible)} changed, so I book again.", (plan.book or "", slots))
+        result = _book_other(scene, goal, slots)
     if "reference" not in result:
-        scene.say("Nothing else is free, so I say so.", f"Sorry, {result['error']}, and nothing else is free.")
+        scene.say(scene.words(words.NONE_FREE), scene.words(words.NOTHING_ELSE, error=result["error"]))
         return
-    what = str(slots.get(plan.key) or "the taxi")
+    what, reference = str(slots.get(plan.key) or "the taxi"), result["reference"]
+    full = f"{what} {fragments(without(slots, goal.wishes))}"
     scene.say(
-        "It is booked; I give the reference.",
-        f"Booked: {what} {fragments(without(slots, goal.wishes))}. Your reference is {result['reference']}.",
+        scene.words(words.BOOKED, reference=reference),
+        scene.words(words.CONFIRMED, what=full, reference=reference),
     )
     if cancels:
-        _cancel(scene, result["reference"])
+        _cancel(scene, reference)
 
 
-def _offer_others(scene: _Scene, refusal: dict[str, Any]) -> None:
-    free = " and ".join(spoken(value) for value in refusal["free"])
-    verb = "are" if len(refusal["free"]) > 1 else "is"
-    scene.say("It is full, so I offer what is free.", f"Sorry, {refusal['error']}. {free} {verb} free. Which one?")
+def _offer_others(scene: _Scene, refusal: dict[str, Any], slot: str) -> None:
+    free, verb = refusal["free"], "are" if len(refusal["free"]) > 1 else "is"
+    named = listed([spoken(value) for value in free])
+    reply = scene.words(words.INSTEAD, error=refusal["error"], free=named, verb=verb)
+    scene.say(scene.words(words.REFUSED, free=f"{slot} {listed(free)}"), reply)
+
+
+def _book_other(scene: _Scene, goal: Goal, slots: Slots) -> dict[str, Any]:
+    """The user takes the first of what was offered, and it is booked."""
+    plan = PLANS[goal.domain]
+    value = slots[plan.flexible]
+    scene.user(accept(value, scene.rng), goal.domain, {plan.flexible: value})
+    thought = scene.words(words.BOOKING_AGAIN, slot=_called(plan.flexible), value=str(value))
+    (result,) = scene.act(thought, (plan.book or "", slots))
+    return result
 
 
 def _cancel(scene: _Scene, reference: str) -> None:
     scene.user(scene.rng.choice(CANCEL))
-    scene.act("I know the reference, so I cancel.", ("cancel_booking", {"reference": reference}))
-    scene.say("It is cancelled.", f"Your booking {reference} is cancelled.")
+    known = {"reference": reference}
+    scene.act(scene.words(words.CANCELLING, **known), ("cancel_booking", known))
+    scene.say(scene.words(words.CANCELLED, **known), scene.words(words.GONE, **known))
 
 
 # --- the assistant's words -------------------------------------------------------------------------------------------
 
 
+_CALLED = {"people": "number of people", "nights": "number of nights", "kind": "kind of place", "train_id": "train"}
+
+
 def _called(slot: str) -> str:
-    return {"people": "number of people", "nights": "number of nights", "train_id": "train"}.get(slot, slot)
-
-
-def _listed(slots: Slots) -> str:
-    return " and ".join(", ".join(key.replace("_", " ") for key in slots).rsplit(", ", 1))
+    return _CALLED.get(slot, slot)
 
 
 def _matches(result: dict[str, Any]) -> str:
-    return "One matches" if result["count"] == 1 else f"{result['count']} match"
+    return "one match" if result["count"] == 1 else f"{result['count']} matches"
 
 
-def _pitch(domain: str, row: dict[str, Any]) -> str:
+def _pitch(scene: _Scene, domain: str, row: dict[str, Any]) -> str:
     if domain == "train":
-        return f"{row['train_id']} leaves at {row['leave']} and arrives at {row['arrive']}."
+        what = f"leaving at {row['leave']} and arriving at {row['arrive']}"
+        return scene.words(words.PITCH, name=row["train_id"], what=what)
     entry = {"free": "free to enter"}.get(row.get("entry", ""), f"entry is {row.get('entry')}")
-    return f"{row['name']} is {described(domain, row)}{f', {entry}' if 'entry' in row else ''}."
+    what = described(domain, row) + (f", {entry}" if "entry" in row else "")
+    return scene.words(words.PITCH, name=row["name"], what=what)
 
 
 # --- the part ------------------------------------------------------------------------------------------------------

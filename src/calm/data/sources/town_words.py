@@ -1,15 +1,14 @@
 """What the assistant of the town thinks and says: short sentences of one or two halves, drawn by hash of place.
 
 A thought names the slots and values that are known or missing and what follows from them. Eight first and eight second
-halves make 64 wordings of what is thought often, eight whole sentences are enough for what is rare, so that no pattern
+halves make 64 wordings of what is thought often, six whole sentences are enough for what is rare, so that no pattern
 grows common. Questions of one slot ask for that slot alone in the ears of `dialogue.ASKED`.
 """
 
 from calm.data import pick
-from calm.data.thoughts import Key
 
 Halves = tuple[tuple[str, ...], ...]
-"""Wordings of the first half of a sentence, and of the second where it has two; blanks in braces."""
+"""Wordings of the first half of what is said, and of what follows where there is more; blanks in braces."""
 
 
 def worded(halves: Halves, *key: str | int, **blanks: str) -> str:
@@ -20,15 +19,14 @@ def worded(halves: Halves, *key: str | int, **blanks: str) -> str:
 
 # --- thoughts --------------------------------------------------------------------------------------------------------
 
-
 KNOWN = (
     "I know {pairs}",
     "I have {pairs}",
     "known: {pairs}",
     "given: {pairs}",
-    "the user gave {pairs}",
+    "the user wants {pairs}",
     "so far I have {pairs}",
-    "I was told {pairs}",
+    "the details are {pairs}",
     "nothing is missing: {pairs}",
 )
 SEARCHING: Halves = (
@@ -52,8 +50,6 @@ SEARCHING_BOTH: Halves = (
         "asked for: {things}. I make both searches at once.",
         "{things} are wanted, so I search twice.",
         "I need {things}, so I start both searches.",
-        "I know both wishes, {things}, and search.",
-        "I look for {things} side by side.",
     ),
 )
 SEARCHING_AGAIN: Halves = (
@@ -63,9 +59,7 @@ SEARCHING_AGAIN: Halves = (
         "I have a new area, {area}, so I search again.",
         "now it is area {area}; I search once more.",
         "new from the user: area {area}. I repeat the search.",
-        "I try again with area {area}.",
         "with area {area} I search again.",
-        "area {area} may have a match, so I search there.",
     ),
 )
 BOOKING: Halves = (
@@ -134,7 +128,7 @@ OFFERING: Halves = (
         "; I name {name}.",
         ". I go with {name}.",
         ". I propose {name}.",
-        ". I tell the user of {name}.",
+        ". I tell the user about {name}.",
     ),
 )
 OFFERING_BOTH: Halves = (
@@ -142,10 +136,8 @@ OFFERING_BOTH: Halves = (
         "I offer {names}.",
         "I found {names}.",
         "one match for each: {names}.",
-        "both searches worked; I name {names}.",
         "I can suggest {names}.",
-        "to be offered: {names}.",
-        "I tell the user of {names}.",
+        "I tell the user about {names}.",
         "I have {names} to show.",
     ),
 )
@@ -155,8 +147,6 @@ OTHER_AREA: Halves = (
         "area {area} has no match. I ask for another.",
         "no match in area {area}; I ask for another area.",
         "I found nothing in area {area}, so I ask where else.",
-        "zero matches with area {area}. Another area may do.",
-        "the search for area {area} is empty, so I ask.",
         "I need another area than {area}, where nothing fits.",
         "area {area} did not work; I ask for a new one.",
     ),
@@ -165,8 +155,8 @@ REFUSED: Halves = (
     (
         "it is refused, but {free} would work, so I offer that.",
         "that did not work. I offer {free}.",
-        "the booking failed; free is {free}, so I offer it.",
-        "I cannot book it so. What works is {free}.",
+        "the booking failed, so I offer {free}.",
+        "I cannot book it like that. What works is {free}.",
         "no luck, but I can offer {free}.",
         "I got a refusal. I propose {free}.",
         "not booked yet; I ask about {free}.",
@@ -178,10 +168,8 @@ NONE_FREE: Halves = (
         "nothing else is free, so I say so.",
         "I have nothing else to offer, so I say so.",
         "it cannot be booked. I tell the user.",
-        "it failed and nothing else is free.",
         "no other choice is left; I tell the user.",
         "I could not book it and say so.",
-        "there is nothing to offer instead.",
         "I have to say that nothing is free.",
     ),
 )
@@ -236,10 +224,8 @@ LOOKING_UP: Halves = (
         "the address is missing, so I look it up.",
         "I lack the address of {name}. I look it up.",
         "I do not know the address yet, so I search.",
-        "I have the name, {name}, but no address, so I search.",
         "for the address I search by name: {name}.",
         "I look up {name} for the address.",
-        "no address so far. I search for {name}.",
         "with the name {name} I can find the address.",
     ),
 )
@@ -305,7 +291,6 @@ WEATHER: Halves = (
 
 # --- replies ---------------------------------------------------------------------------------------------------------
 
-
 QUESTION: Halves = (
     (
         "{plain}",
@@ -343,18 +328,6 @@ PITCH: Halves = (
         "I suggest {name}, {what}.",
     ),
 )
-TRAIN: Halves = (
-    (
-        "{name} leaves at {leave} and arrives at {arrive}.",
-        "I found {name}, leaving at {leave} and arriving at {arrive}.",
-        "there is {name}, which leaves at {leave} and arrives at {arrive}.",
-        "I can offer {name}: it leaves at {leave} and arrives at {arrive}.",
-        "my suggestion is {name}, {leave} to {arrive}.",
-        "one option is {name}, {leave} to {arrive}.",
-        "{name} would fit: it leaves at {leave} and is there at {arrive}.",
-        "I suggest {name}, which leaves at {leave} and gets in at {arrive}.",
-    ),
-)
 SHALL: Halves = (
     (
         "shall I book {it}?",
@@ -362,7 +335,7 @@ SHALL: Halves = (
         "would you like to book {it}?",
         "do you want me to book {it}?",
         "should I book {it}?",
-        "is {it} fine to book?",
+        "shall I go ahead and book {it}?",
         "would you like me to book {it}?",
         "can I book {it} for you?",
     ),
@@ -381,27 +354,24 @@ NO_MATCH: Halves = (
     (
         " Which other area would you like?",
         " Would another area do?",
-        " Which other area may I try?",
         " What other area would suit you?",
         " Shall I try another area?",
         " Is there another area you like?",
         " In which other area may I look?",
-        " What about another area?",
     ),
 )
-SORRY: Halves = (
-    (
-        "sorry, {error}",
-        "I am sorry, {error}",
-        "I am afraid {error}",
-        "unfortunately {error}",
-        "I am sorry to say that {error}",
-        "it did not work: {error}",
-        "that cannot be done: {error}",
-        "no luck: {error}",
-    ),
+SORRY = (
+    "sorry, {error}",
+    "I am sorry, {error}",
+    "I am afraid {error}",
+    "unfortunately {error}",
+    "I am sorry to say that {error}",
+    "it did not work: {error}",
+    "that cannot be done: {error}",
+    "no luck: {error}",
 )
 INSTEAD: Halves = (
+    SORRY,
     (
         ". {free} {verb} free.",
         ". I could book {free} instead.",
@@ -413,25 +383,24 @@ INSTEAD: Halves = (
         ", but I could book {free}.",
     ),
     (
-        " Which one?",
         " Would that do?",
         " What do you say?",
         " Is that all right?",
         " What would you like?",
-        " Does that work?",
-        " Is that fine with you?",
-        " Shall I take that?",
+        " Does that help?",
+        " How about it?",
+        " May I book that?",
+        " What shall I book?",
     ),
 )
 NOTHING_ELSE: Halves = (
+    SORRY,
     (
         ", and nothing else is free.",
         ". Nothing else is free.",
         ", and I have nothing else to offer.",
         ". I see nothing else that is free.",
         ". There is nothing free instead.",
-        ", and there is no other choice.",
-        ". I have no other choice to offer.",
         ", and nothing is left.",
     ),
 )
@@ -453,7 +422,6 @@ CONFIRMED: Halves = (
         " Please note the reference {reference}.",
         " Your booking reference is {reference}.",
         " It has the reference {reference}.",
-        " You can refer to it as {reference}.",
         " Here is your reference: {reference}.",
     ),
 )
@@ -466,7 +434,6 @@ GONE: Halves = (
         "no problem, I have cancelled {reference}.",
         "all right, {reference} is cancelled.",
         "cancelled: {reference}.",
-        "that is done; booking {reference} is cancelled.",
     ),
 )
 WHERE: Halves = (
@@ -474,7 +441,6 @@ WHERE: Halves = (
         "{name} is at {address}.",
         "the address is {address}.",
         "you find {name} at {address}.",
-        "it is at {address}.",
         "the address of {name} is {address}.",
         "here it is: {address}.",
         "{name}, {address}.",
@@ -490,7 +456,7 @@ BYE: Halves = (
         "any time.",
         "no problem.",
         "happy to help.",
-        "with pleasure.",
+        "it was a pleasure.",
     ),
     (
         " Goodbye!",
