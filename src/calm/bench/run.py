@@ -261,7 +261,8 @@ def _one_seal(path: Path, benchmark: Benchmark, transcripts: Sequence[Conversati
     if len(seals) > 1 or not isinstance(first, dict):
         raise UsageError(f"{path}: mixes {len(seals)} runs; judge one folder per run")
     if (first.get("benchmark"), first.get("version")) != (benchmark.name, benchmark.version):
-        raise UsageError(f"{path}: is a run of {_spell(first)}; this is {benchmark.name} {benchmark.version}")
+        said = f"{benchmark.name} {benchmark.version}, protocol {benchmark.protocol}"
+        raise UsageError(f"{path}: is a run of {_spell(first)}; this is {said}; never mixed")
     return first
 
 
@@ -287,8 +288,27 @@ def grade_file(name: str, predictions: Path, protocol: str | None = None) -> Ite
     if chosen not in room.PROTOCOLS:
         raise UsageError(f"{name}: no protocol {chosen!r}; there are: {', '.join(room.PROTOCOLS)}")
     if _are_transcripts(predictions):
-        return _grade_own(named(name), predictions, protocol)
+        return _grade_own(named(name, protocol), predictions)
     return room.grade_predictions(predictions, chosen)
+
+
+class Board(NamedTuple):
+    """A table of scores in a benchmark's own averages; the title says which version, and what is left out."""
+
+    title: str
+    rows: list[dict[str, Any]]
+
+
+def board_of(name: str, path: Path, rows: Sequence[dict[str, Any]], protocol: str | None = None) -> Board | None:
+    """What the rows that `grade_file` gave come to in the benchmark's own averages; None where it has no board."""
+    if _are_transcripts(path):
+        benchmark = named(name, protocol)
+        found = benchmark.summary([Verdict.model_validate(row) for row in rows])
+        return Board(
+            f"{benchmark.version}, {benchmark.protocol}", [{"average": k, "value": v} for k, v in found.items()]
+        )
+    room = importlib.import_module(f"calm.bench.{name}")
+    return Board(*room.board(rows, protocol or room.PROTOCOLS[0])) if rows and hasattr(room, "board") else None
 
 
 def _are_transcripts(path: Path) -> bool:
@@ -298,8 +318,7 @@ def _are_transcripts(path: Path) -> bool:
     return isinstance(first.get("messages"), list) and "run" in from_row(first).meta
 
 
-def _grade_own(benchmark: Benchmark, path: Path, protocol: str | None) -> Iterator[dict[str, Any]]:
-    if protocol not in (None, benchmark.protocol):
-        raise UsageError(f"{path}: transcripts of calm bench are graded by {benchmark.protocol!r}, not {protocol!r}")
+def _grade_own(benchmark: Benchmark, path: Path) -> Iterator[dict[str, Any]]:
+    _one_seal(path, benchmark, list(read(path)))
     for verdict in grade_transcripts(benchmark, read(path)):
         yield verdict.model_dump(mode="json")

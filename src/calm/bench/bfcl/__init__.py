@@ -1,7 +1,8 @@
-"""BFCL, single turn, Python: the Berkeley Function-Calling Leaderboard of the CALM paper (V3) and of today (V4).
+"""BFCL, the Berkeley Function-Calling Leaderboard: of the CALM paper (V3, February 2025), of June 2025, and V4.
 
-`tasks` reads the data out of the published wheel, `decode` reads model output as the official decoders do, `grade` is
-the official AST checker. README.md lists upstream commits, deviations and what is not covered.
+`versions` says what belongs together, `tasks` and `entries` read the data out of the published wheel, `decode` reads
+model output as the official decoders do, `grade` is the AST checker and `multi_turn` the other one, `world` lets a
+model act in the simulated APIs, `generate` prompts as upstream does. README.md lists deviations and ceilings.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,63 +10,83 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from calm.bench import Task, Verdict
-from calm.bench.bfcl import averages, tasks, versions
+from calm.bench import Benchmark, Task, Verdict
+from calm.bench.bfcl import averages, entries, tasks, versions, world
+from calm.bench.bfcl.generate import Official, silence
 from calm.bench.bfcl.grade import error_of
-from calm.bench.bfcl.predictions import PROTOCOLS, board, grade_predictions
-from calm.conversation import Assistant, Call, Conversation, Garbled, Message, Step
+from calm.bench.bfcl.multi_turn import Entry
+from calm.bench.bfcl.predictions import NATIVE, NATIVES, PROTOCOLS, board, grade_predictions
+from calm.conversation import Assistant, Call, Conversation, Garbled, Message
+from calm.world import World
 
-__all__ = ["BFCL", "PROTOCOLS", "Silence", "board", "grade_predictions"]
+__all__ = ["BFCL", "GENERATES", "PROTOCOLS", "Official", "board", "generating", "grade_predictions"]
+
+GENERATES = (*versions.VERSIONS, *NATIVES[1:])
+"""Protocols beside `native` by which a model can be run: BFCL's own of each version, and ours on each one's data."""
+
+
+def generating(protocol: str) -> Benchmark:
+    """The benchmark of one of `GENERATES`."""
+    own = protocol.removeprefix(f"{NATIVE}-")
+    return Official(protocol) if own == protocol else BFCL(own)
 
 
 class BFCL:
-    """Single-turn tool calling in our own call format, graded by the official checker on names and arguments."""
+    """Tool calling in our own call format, graded by the official checkers: on names and arguments, or on effects."""
 
     name = "bfcl"
-    protocol = "native"
+    limits = world.LIMITS
     note = (
-        "single-turn Python categories only; our own tool-call format, so not comparable with leaderboard rows, "
-        "which are prompted and decoded differently; an unreadable call is wrong everywhere, also in irrelevance"
+        "our own tool-call format, so not comparable with leaderboard rows, which are prompted and decoded "
+        "differently; an unreadable call is wrong everywhere in single turn, also in irrelevance"
     )
 
     def __init__(self, version: str = "v3") -> None:
-        """Choose the data: `v3` (the paper's) or `v4`; UsageError for anything else."""
-        self._version = versions.named(version)
-        self.version = self._version.label
+        """Choose the version: `v3` (the paper's), `v4` or a full name; UsageError for anything else."""
+        self.data = versions.named(version)
+        usual = self.data.name == versions.SHORT["v3"]
+        self.protocol = NATIVE if usual else f"{NATIVE}-{self.data.name}"
+        self.version = self.data.label
 
     def tasks(self) -> Iterator[Task]:
-        """Every covered item, in upstream's order; HubError when the wheel cannot be had."""
-        return iter(tasks.tasks(self._version.name))
+        """Every covered item, single-turn ones first; HubError when the wheel cannot be had."""
+        yield from tasks.tasks(self.data.name)
+        yield from (world.task(entry, self.data) for entry in entries.entries(self.data.name).values())
 
-    def world(self, task: Task) -> "Silence":
-        """Nobody answers: the first step is the answer."""
-        return Silence()
+    def world(self, task: Task) -> World:
+        """The simulated APIs and the user of a multi-turn item; nobody for the others: their first step is judged."""
+        entry = _entry(task)
+        return world.Trajectory(entry, self.data) if entry else silence
 
     def gold(self, task: Task) -> Conversation:
         """The first allowed value of every parameter; four truths reject any answer, so the ceiling is below 1."""
+        if entry := _entry(task):
+            return world.gold(entry, self.data, task.start)
         docs, truth = _parts(task)
         made = tasks.answer(task.category, docs, truth)
         calls = tuple(Call(name=n, arguments=a, id=f"call_{i}") for i, c in enumerate(made) for n, a in c.items())
         return task.start.add(Assistant(calls=calls) if calls else Assistant(text="None of the functions fits."))
 
     def grade(self, task: Task, transcript: Conversation) -> Verdict:
-        """The official check of the first step after the start; a Garbled step is wrong in every category."""
-        docs, truth = _parts(task)
-        said = transcript.messages[len(task.start.messages) :][:1]
-        error = "garbled" if _garbled(said) else error_of(task.category, docs, truth, _called(said))
+        """The official check: of a multi-turn item's calls, else of the first step, where Garbled is always wrong."""
+        said = transcript.messages[len(task.start.messages) :]
+        entry = _entry(task)
+        error = world.error_of(entry, said, self.data) if entry else _single(task, said[:1])
         return Verdict(id=task.id, category=task.category, valid=error is None, error_type=error)
 
     def summary(self, verdicts: Sequence[Verdict]) -> Mapping[str, Any]:
-        """Upstream's averages as far as their parts were run (None otherwise), and the categories that were not."""
-        return averages.summary(self._version.board, verdicts)
+        """The version's averages (None while parts are missing), the official overall, and what was not run."""
+        return averages.summary(self.data.board, verdicts)
 
 
-class Silence:
-    """A world that says nothing, so an episode is one step."""
+def _entry(task: Task) -> Entry | None:
+    gold: Any = task.gold
+    return Entry(**gold) if task.category in averages.MULTI_TURN else None
 
-    def __call__(self, conversation: Conversation, step: Step) -> Sequence[Message]:
-        """Nothing."""
-        return ()
+
+def _single(task: Task, said: Sequence[Message]) -> str | None:
+    docs, truth = _parts(task)
+    return "garbled" if _garbled(said) else error_of(task.category, docs, truth, _called(said))
 
 
 def _parts(task: Task) -> tuple[Any, Any]:

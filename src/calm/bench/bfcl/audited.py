@@ -6,19 +6,20 @@ whose truth no honest answer can meet gets the error type `averages.DROPPED` and
 
 import ast
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from calm.bench.bfcl import decode, grade, multi_turn, tasks
+from calm.bench.bfcl import audited_java, decode, grade, multi_turn, tasks
 from calm.bench.bfcl.averages import DROPPED
 
 REPAIRS = {
     "truths": "items whose truth no honest answer meets are left out of the denominator (UNMET says why)",
-    "signs": "+5 is 5, ~5 is -6 and `not True` is False; upstream takes every unary operator for a minus",
+    "signs": "+5 and --5 are 5, ~5 is -6, `not True` is False; upstream takes any sign for a minus and fails on two",
     "abstention": "in the irrelevance categories an output that cannot be read but opens a call is wrong; "
     "upstream counts whatever it cannot read as a right refusal (issue 1362)",
     "positions": "in the multi-turn categories positional arguments are passed on and an empty object is an argument; "
     "upstream's decoder drops the ones and fails on the other, so that its own truths fail when they are written out",
+    **audited_java.REPAIRS,
 }
 """What is repaired, and why."""
 
@@ -27,6 +28,7 @@ UNMET = {
     "live_simple_112-68-0": "the list of allowed values is empty",
     "live_multiple_862-181-3": "the truth names a parameter that the function does not have",
     "live_multiple_964-207-0": "the truth names a parameter that the function does not have",
+    **audited_java.UNMET,
     "parallel_multiple_141": "the truth asks for a misspelt month (mended in V4)",
 }
 """Items whose truth rejects what is right, and why."""
@@ -42,7 +44,10 @@ def error_of(item: Any, output: Any, rules: str, decoder: str = "prompt") -> str
         return DROPPED
     if isinstance(item, multi_turn.Entry):
         return _turns(item, output, rules, decoder)
-    mended = signed(output, rules) if decoder == "prompt" and isinstance(output, str) else output
+    if item.category == "java":
+        return audited_java.error_of(item, output, decoder)
+    python = decoder == "prompt" and isinstance(output, str) and item.category not in grade.FOREIGN
+    mended = signed(output, rules) if python else output
     error = grade.judged(item, mended, rules, decoder)
     return UNREADABLE_CALL if error is None and opens_a_call(item, output) else error
 
@@ -78,8 +83,8 @@ def _parsed(output: str, rules: str, change: ast.NodeTransformer | None = None) 
 
 
 class _Signs(ast.NodeTransformer):
-    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:  # noqa: N802  # ast's name
-        if isinstance(node.op, ast.USub):
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:  # ast's name
+        if isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant):
             return node  # upstream and Python agree
         return ast.Constant(decode.literal(node))
 
@@ -98,7 +103,7 @@ class _Texts(ast.NodeTransformer):
 
 
 class _Names(ast.NodeTransformer):
-    def visit_Name(self, node: ast.Name) -> ast.expr:  # noqa: N802
+    def visit_Name(self, node: ast.Name) -> ast.expr:
         return ast.Constant(node.id)
 
 

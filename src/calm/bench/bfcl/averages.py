@@ -49,7 +49,8 @@ _AGENTIC = Average("agentic", (_WEB, _MEMORY))
 
 
 def _v3(*aside: Average) -> tuple[Average, ...]:
-    parts = [part for average in (_AST, *aside) for part in average.parts]
+    """The board of V3; the last of the averages `aside` gives its parts to Non-Live."""
+    parts = [part for average in (_AST, *aside[-1:]) for part in average.parts]
     non_live = Average("non_live", (*parts, "irrelevance"))
     overall = Average("overall", (_LIVE_V3, non_live, _TURNS))
     return (_SIMPLE, _AST, *aside, non_live, _LIVE_AST, _LIVE_V3, _IRRELEVANCE, _RELEVANCE, _TURNS, overall)

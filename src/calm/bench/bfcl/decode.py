@@ -13,6 +13,8 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from calm.bench.bfcl import java, javascript
+
 Decoder = Callable[[Any], Any]
 LONGEST = 100_000
 """Characters of output that are looked at; anything longer counts as unreadable."""
@@ -28,19 +30,28 @@ UNREADABLE = (
 """What upstream's "any exception means not decodable" can be, now that nothing of the text is run."""
 
 
-def decode(output: Any, decoder: str = "prompt", version: str = "v4") -> Any | None:
+def decode(output: Any, decoder: str = "prompt", version: str = "v4", language: str = "python") -> Any | None:
     """The decoded calls, in whatever shape the decoder leaves them, or None when it gives up.
 
     Args:
         output: the model's text; for `fc` the list `[{name: arguments as JSON text}]` or its JSON.
         decoder: `prompt` (Python call syntax), `fc` (OpenAI's tool calls), `hammer` or `xlam2` (JSON lists).
-        version: `v3` or `v4`; they differ only in how brackets and quotes around the text are taken off.
+        version: `v3` or `v4`; they differ only in how brackets and quotes around a Python text are taken off.
+        language: `python`, `java` or `javascript`, which matters to `prompt` alone; the latter need the `bench` extra.
+
+    Raises:
+        MissingExtra: the grammars of the other languages are not installed.
     """
-    read = {"prompt": prompt_v3 if version == "v3" else prompt_v4, **JSON_DECODERS}[decoder]
+    prompt = FOREIGN.get(language, prompt_v3 if version == "v3" else prompt_v4)
+    return read({"prompt": prompt, **JSON_DECODERS}[decoder], output)
+
+
+def read(decoder: Decoder, output: Any) -> Any | None:
+    """What a decoder makes of an output, None when it gives up or the output is longer than `LONGEST`."""
     if isinstance(output, str) and len(output) > LONGEST:
         return None
     try:
-        return read(output)
+        return decoder(output)
     except UNREADABLE:
         return None
 
@@ -56,10 +67,21 @@ def prompt_v3(output: str) -> list[dict[Any, Any]]:
 
 
 def stripped(output: str, version: str) -> str:
-    """The source that is left of an output before it is parsed."""
-    text = output.strip("`\n ")
-    text = ("" if text.startswith("[") else "[") + text + ("" if text.endswith("]") else "]")
+    """The Python source that is left of an output before it is parsed."""
+    text = bracketed(output)
     return text.strip("[]'") if version == "v3" else text.strip().strip("'")
+
+
+def bracketed(output: str) -> str:
+    """The output without the fences around it, with a bracket before and one behind."""
+    text = output.strip("`\n ")
+    return ("" if text.startswith("[") else "[") + text + ("" if text.endswith("]") else "]")
+
+
+FOREIGN: dict[str, Decoder] = {
+    "java": lambda output: java.calls(bracketed(output)[1:-1]),
+    "javascript": lambda output: javascript.calls(bracketed(output)[1:-1]),
+}
 
 
 def expression(source: str) -> ast.expr:

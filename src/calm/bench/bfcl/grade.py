@@ -6,9 +6,10 @@ repaired here.
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
+from calm.bench.bfcl import java_values, javascript_values
 from calm.bench.bfcl.decode import UNREADABLE, decode, in_call_format
 
 TYPES: dict[str, type] = {
@@ -21,17 +22,53 @@ TYPES: dict[str, type] = {
     "dict": dict,
     "any": str,
 }
+LISTS = ("array", "tuple", "Array", "ArrayList")
 LOOSE = re.compile(r"[ ,./\-_*^]")
 Doc = Mapping[str, Any]
 
 
+class Language(NamedTuple):
+    """How one language's arguments are read: from (value, declared type, declared type of items) to a value.
+
+    Where there is a `refusal`, every argument must be text; it is the error type of one that is not. With `underscores`
+    the dots in functions' names were shown as `_`.
+    """
+
+    types: Mapping[str, type]
+    convert: Callable[[Any, str, str | None], Any]
+    refusal: str | None = None
+    underscores: bool = False
+
+
+def _widened(value: Any, declared: str, _: str | None) -> Any:
+    """A Python value: a tuple passes for a list, an integer for a float."""
+    if declared == "tuple" and type(value) is tuple:
+        return list(value)
+    return float(value) if declared == "float" and type(value) is int else value
+
+
+PYTHON = Language(TYPES, _widened)
+FOREIGN = {
+    "java": Language(java_values.TYPES, java_values.convert, "type_error:java"),
+    "javascript": Language(javascript_values.TYPES, javascript_values.convert, "type_error:js"),
+}
+"""Category -> its language, where it is not Python."""
+
+
 def judged(item: Any, output: Any, rules: str, decoder: str = "prompt") -> str | None:
     """The official error type of an output to a single-turn item (`tasks.Item`), decoded by the rules `v3` or `v4`."""
-    decoded = decode(output, decoder, rules)
+    decoded = decode(output, decoder, rules, item.category)
     return error_of(item.category, item.docs, item.truth, decoded, underscores=decoder == "fc")
 
 
-def error_of(category: str, docs: Sequence[Doc], truth: Any, decoded: Any, underscores: bool = False) -> str | None:
+def error_of(
+    category: str,
+    docs: Sequence[Doc],
+    truth: Any,
+    decoded: Any,
+    underscores: bool = False,
+    language: Language | None = None,
+) -> str | None:
     """What is wrong with the decoded calls (None: nothing).
 
     Args:
@@ -40,6 +77,7 @@ def error_of(category: str, docs: Sequence[Doc], truth: Any, decoded: Any, under
         truth: `[{function: {parameter: [allowed values]}}]`; not looked at for (ir)relevance.
         decoded: what the decoder gave; None where it gave up.
         underscores: the model was shown names with `_` for `.` (OpenAI-style tool calls).
+        language: how arguments are read; by default as the category has it.
     """
     if "relevance" in category:
         return _relevance("irrelevance" in category, bool(in_call_format(decoded) and decoded))
@@ -47,8 +85,9 @@ def error_of(category: str, docs: Sequence[Doc], truth: Any, decoded: Any, under
         return "ast_decoder:decoder_failed"
     if not in_call_format(decoded):
         return "ast_decoder:decoder_wrong_output_format"
+    spoken = (language or FOREIGN.get(category, PYTHON))._replace(underscores=underscores)
     try:
-        return _calls(category, docs, truth, decoded, underscores)
+        return _calls(category, docs, truth, decoded, spoken)
     except UNREADABLE:  # upstream's whole evaluation stops here; see README.md
         return "ast_checker:raised"
 
@@ -59,26 +98,26 @@ def _relevance(irrelevant: bool, called: bool) -> str | None:
     return None if called else "relevance_error:decoder_failed"
 
 
-def _calls(category: str, docs: Sequence[Doc], truth: Any, calls: Any, underscores: bool) -> str | None:
+def _calls(category: str, docs: Sequence[Doc], truth: Any, calls: Any, language: Language) -> str | None:
     if "parallel" in category:
-        return _parallel(docs, truth, calls, underscores)
+        return _parallel(docs, truth, calls, language)
     if "multiple" in category:
         if len(calls) != len(truth):
             return "multiple_function_checker:wrong_count"
-        return _call(_doc(docs, truth[0]), calls[0], truth[0], underscores)
+        return _call(_doc(docs, truth[0]), calls[0], truth[0], language)
     if len(calls) != 1:
         return "simple_function_checker:wrong_count"
-    return _call(docs[0], calls[0], truth[0], underscores)
+    return _call(docs[0], calls[0], truth[0], language)
 
 
-def _parallel(docs: Sequence[Doc], truth: Any, calls: Any, underscores: bool) -> str | None:
+def _parallel(docs: Sequence[Doc], truth: Any, calls: Any, language: Language) -> str | None:
     """Each truth takes the first call left that passes; nothing is taken back."""
     if len(calls) != len(truth):
         return "parallel_function_checker_no_order:wrong_count"
     left = list(calls)
     for right in truth:
         doc = _doc(docs, right)
-        place = next((i for i, call in enumerate(left) if _call(doc, call, right, underscores) is None), None)
+        place = next((i for i, call in enumerate(left) if _call(doc, call, right, language) is None), None)
         if place is None:
             return "parallel_function_checker_no_order:cannot_find_match"
         left.pop(place)
@@ -94,10 +133,10 @@ def _doc(docs: Sequence[Doc], truth: Doc) -> Doc:
     return found
 
 
-def _call(doc: Doc, call: Doc, truth: Doc, underscores: bool) -> str | None:
+def _call(doc: Doc, call: Doc, truth: Doc, language: Language) -> str | None:
     """One call against one truth: name, required, each given parameter in the model's order, then what is missing."""
     allowed = next(iter(truth.values()))
-    name = doc["name"].replace(".", "_") if underscores else doc["name"]
+    name = doc["name"].replace(".", "_") if language.underscores else doc["name"]
     if name not in call:
         return "simple_function_checker:wrong_func_name"
     given, schema = call[name], doc["parameters"]
@@ -106,21 +145,21 @@ def _call(doc: Doc, call: Doc, truth: Doc, underscores: bool) -> str | None:
     for parameter, value in given.items():
         if parameter not in schema["properties"] or parameter not in allowed:
             return "simple_function_checker:unexpected_param"
-        if error := _parameter(value, schema["properties"][parameter], allowed[parameter]):
+        if error := _parameter(value, schema["properties"][parameter], allowed[parameter], language):
             return error
     if any(parameter not in given and "" not in values for parameter, values in allowed.items()):
         return "simple_function_checker:missing_optional"
     return None
 
 
-def _parameter(value: Any, detail: Doc, allowed: Sequence[Any]) -> str | None:
+def _parameter(value: Any, detail: Doc, allowed: Sequence[Any], language: Language) -> str | None:
     declared = detail["type"]
-    expected = TYPES[declared]
-    inner = TYPES[detail["items"]["type"]] if declared in ("array", "tuple") else None
-    if declared == "tuple" and type(value) is tuple:
-        value = list(value)
-    if declared == "float" and type(value) is int:
-        value = float(value)
+    expected = language.types[declared]
+    if language.refusal and type(value) is not str:
+        return language.refusal
+    items = detail["items"]["type"] if declared in LISTS else None
+    inner = language.types[items] if items else None
+    value = language.convert(value, declared, items)
     error, variable = _typed(value, allowed, expected, inner)
     return error or _valued(value, allowed, expected, inner, variable)
 

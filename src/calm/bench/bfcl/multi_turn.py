@@ -8,7 +8,7 @@ inside strings. Upstream then runs `eval`; here the text is parsed and its one c
 import ast
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from calm.bench.bfcl import decode
@@ -152,12 +152,41 @@ def _shown(result: Any) -> str:
 
 def executable(output: Any, version: str, decoder: str = "prompt") -> list[str]:
     """The calls of one step as upstream writes them before it runs them; empty where there is nothing to run."""
+    if decoder in _SPELLERS:
+        return decode.read(_SPELLERS[decoder], output) or []
     decoded = decode.decode(output, decoder, version)
     try:
         calls = [f"{name}({_arguments(given)})" for call in decoded or [] for name, given in call.items()]
     except decode.UNREADABLE:
         return []
     return [] if calls == [""] else calls
+
+
+def _function_calls(output: Any) -> list[str]:
+    """OpenAI's tool calls `[{name: arguments as JSON text}]` (`convert_to_function_call`); their JSON will do."""
+    listed = json.loads(output) if isinstance(output, str) else output
+    calls = [listed] if isinstance(listed, dict) else listed
+    pairs = [pair for call in calls for pair in call.items()]
+    return [spelt(name, json.loads(given) if isinstance(given, str) else given) for name, given in pairs]
+
+
+def _hammer(output: str) -> list[str]:
+    """A JSON list of `{name, arguments}`, or an object that holds one as `tool_calls`; what is no JSON is none."""
+    try:
+        value = json.loads(output.replace("```", ""))
+    except (ValueError, RecursionError):
+        return []
+    listed = value.get("tool_calls", []) if isinstance(value, dict) else value if isinstance(value, list) else []
+    calls = listed if isinstance(listed, list) else [listed]
+    return [spelt(call.get("name", ""), call.get("arguments", {})) for call in calls if isinstance(call, dict)]
+
+
+def _xlam2(output: str) -> list[str]:
+    return [spelt(name, given) for call in decode.xlam2(output) for name, given in call.items()]
+
+
+_SPELLERS: dict[str, Callable[[Any], list[str]]] = {"fc": _function_calls, "hammer": _hammer, "xlam2": _xlam2}
+"""Decoders of tool calls, each with its own way to the text that is run."""
 
 
 def native(step: Step) -> list[str]:

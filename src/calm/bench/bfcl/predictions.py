@@ -6,6 +6,7 @@ from typing import Any
 
 from calm.bench import Verdict
 from calm.bench.bfcl import audited, averages, ceilings, decode, entries, grade, multi_turn, results, tasks, versions
+from calm.bench.bfcl.averages import Counts, Score
 from calm.bench.bfcl.versions import Version
 from calm.conversation import Assistant, Garbled
 from calm.errors import DataError
@@ -13,7 +14,8 @@ from calm.files import read_jsonl
 from calm.format.react import parse_step
 
 NATIVE = "native"
-PROTOCOLS = (*versions.VERSIONS, *(f"{name}{versions.AUDITED}" for name in versions.VERSIONS), NATIVE)
+NATIVES = (NATIVE, *(f"{NATIVE}-{name}" for name in versions.VERSIONS))
+PROTOCOLS = (*versions.VERSIONS, *(f"{name}{versions.AUDITED}" for name in versions.VERSIONS), *NATIVES)
 
 
 def grade_predictions(path: Path, protocol: str) -> Iterator[dict[str, Any]]:
@@ -22,7 +24,8 @@ def grade_predictions(path: Path, protocol: str) -> Iterator[dict[str, Any]]:
     Args:
         path: JSONL, gzipped or not, categories and ids in V3's or V4's spelling; a multi-turn output is
             `[[step text, ...], ...]`, one list a turn. Or bfcl-eval's own result file or folder (see `results`).
-        protocol: one of `PROTOCOLS`: data, simulators and decoder of that date; `native`: our ReAct text, V3 data.
+        protocol: one of `PROTOCOLS`: data, simulators and decoder of that date; `native`: our ReAct text, on V3's data
+            or on those of the version named after it.
 
     Raises:
         DataError: a row with an unknown id, category or decoder; names it.
@@ -33,12 +36,12 @@ def grade_predictions(path: Path, protocol: str) -> Iterator[dict[str, Any]]:
         item = _asked(row, version)
         if item is None:
             raise DataError(where, _fault(row), number)
-        error = native(item, row["output"]) if protocol == NATIVE else _error(item, row, version, repaired)
+        error = native(item, row["output"], version) if protocol in NATIVES else _error(item, row, version, repaired)
         yield {"id": row["id"], "valid": error is None, "error_type": error}
 
 
 def _version_of(protocol: str) -> str:
-    return versions.SHORT["v3"] if protocol == NATIVE else protocol
+    return versions.SHORT["v3"] if protocol == NATIVE else protocol.removeprefix(f"{NATIVE}-")
 
 
 def _rows(path: Path, version: Version) -> Iterator[tuple[Path, int, dict[str, Any]]]:
@@ -83,10 +86,10 @@ def official(item: Any, output: Any, version: Version, decoder: str = "prompt", 
     return judge(item, output, version.rules, decoder)
 
 
-def native(item: Any, output: Any) -> str | None:
+def native(item: Any, output: Any, version: Version) -> str | None:
     """The error type of our own ReAct text, for a multi-turn item `[[step text, ...], ...]`."""
     if isinstance(item, multi_turn.Entry):
-        return _native_turns(item, output)
+        return _native_turns(item, output, version)
     said = parse_step(str(output))
     if isinstance(said, Garbled):
         return "garbled"
@@ -94,26 +97,43 @@ def native(item: Any, output: Any) -> str | None:
     return grade.error_of(item.category, item.docs, item.truth, [{call.name: call.arguments} for call in calls])
 
 
-def _native_turns(entry: multi_turn.Entry, output: Any) -> str | None:
+def _native_turns(entry: multi_turn.Entry, output: Any, version: Version) -> str | None:
     if not isinstance(output, list) or len(output) != len(entry.truth):
         return multi_turn.FORCED
-    turns = ([multi_turn.native(parse_step(str(step))) for step in turn] for turn in output if isinstance(turn, list))
-    return multi_turn.fault(entry, turns, versions.SHORT["v3"])
+    turns = (turn if isinstance(turn, list) else [] for turn in output)
+    steps = ([multi_turn.native(parse_step(str(step))) for step in turn] for turn in turns)
+    return multi_turn.fault(entry, steps, version.rules)
 
 
-# --- what is printed ---------------------------------------------------------------------------------------------------
+# --- what is printed -------------------------------------------------------------------------------------------------
 
 
-def board(rows: Sequence[Mapping[str, Any]], protocol: str) -> list[dict[str, Any]]:
-    """Verdict rows as the table that is printed: accuracy and n by category, then the averages of the version."""
+def board(rows: Sequence[Mapping[str, Any]], protocol: str) -> tuple[str, list[dict[str, Any]]]:
+    """Verdict rows as a title and the table under it: accuracy and n by category, then the averages of the version.
+
+    Beside each stand the two ceilings: what the truths score when they are written out as prompt-mode answers.
+    """
     version, repaired = versions.reading(_version_of(protocol))
-    found = averages.counted(_verdicts(rows))
-    known = averages.sizes(version.board)
-    best = ceilings.CEILINGS.get((version.name, repaired), {}) if protocol != NATIVE else {}
-    ceiling = {name: (best[name], known[name]) for name in known if name in best}
-    lines = [_line(name, found.get(name), known.get(name, 0), ceiling.get(name)) for name in {**known, **found}]
-    bounds = averages.scores(version.board, ceiling)
-    return [*lines, *map(_average, averages.scores(version.board, found), bounds)]
+    found, known = averages.counted(_verdicts(rows)), averages.sizes(version.board)
+    best = [ceilings.CEILINGS[version.name, audit] for audit in (False, True)]
+    lines = [_line(name, found, known, best) for name in {**known, **found}]
+    bounds = zip(*(averages.scores(version.board, counts) for counts in best), strict=True)
+    made = averages.scores(version.board, found)
+    title = f"{version.label}, {NATIVE} reading" if protocol in NATIVES else _title(rows, version, repaired)
+    zeroed = {
+        "what": "= overall, not run as 0",
+        "n": "",
+        "score": _percent(made[-1].as_zero),
+        **dict.fromkeys(TOPS, ""),
+    }
+    return title, [*lines, *map(_average, made, bounds), zeroed]
+
+
+def _title(rows: Sequence[Mapping[str, Any]], version: Version, repaired: bool) -> str:
+    if not repaired:
+        return f"{version.label}, official reading"
+    dropped = sum(row["error_type"] == averages.DROPPED for row in rows)
+    return f"{version.label}, audited reading ({', '.join(audited.REPAIRS)}; {dropped} rows left out)"
 
 
 def _verdicts(rows: Sequence[Mapping[str, Any]]) -> Iterator[Verdict]:
@@ -122,25 +142,28 @@ def _verdicts(rows: Sequence[Mapping[str, Any]]) -> Iterator[Verdict]:
         yield Verdict(id=row["id"], category=category, valid=row["valid"], error_type=row["error_type"])
 
 
-def _line(name: str, found: tuple[int, int] | None, rows: int, best: tuple[int, int] | None) -> dict[str, Any]:
-    valid, n = found or (0, 0)
+def _line(name: str, found: Counts, known: Mapping[str, int], best: Sequence[Counts]) -> dict[str, Any]:
+    (valid, n), rows = found.get(name, (0, 0)), known.get(name, 0)
+    tops = [_percent(counts[name][0] / counts[name][1]) if name in counts else "" for counts in best]
     return {
         "what": name,
         "n": f"{n:,}" if n == rows else f"{n:,} of {rows:,}",
         "score": _percent(valid / n) if n else "not run",
-        "not run as 0": "",
-        "ceiling": _percent(best[0] / best[1]) if best else "",
+        **dict(zip(TOPS, tops, strict=True)),
     }
 
 
-def _average(score: averages.Score, best: averages.Score) -> dict[str, Any]:
+def _average(score: Score, best: Sequence[Score]) -> dict[str, Any]:
+    tops = ["" if bound.honest is None else _percent(bound.honest) for bound in best]
     return {
         "what": f"= {score.name}",
         "n": "",
         "score": "incomplete" if score.honest is None else _percent(score.honest),
-        "not run as 0": _percent(score.as_zero),
-        "ceiling": "" if best.honest is None else _percent(best.honest),
+        **dict(zip(TOPS, tops, strict=True)),
     }
+
+
+TOPS = ("ceiling", "audited")
 
 
 def _percent(share: float) -> str:

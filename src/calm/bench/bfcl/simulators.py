@@ -53,8 +53,9 @@ class Simulators:
         self.methods: dict[str, Callable[..., Any]] = {}
         self.owners: dict[str, str] = {}
         for name, instance in self.instances.items():
-            for method, bound in inspect.getmembers(instance, predicate=inspect.ismethod):
-                if not method.startswith("_"):
+            for method, found in vars(type(instance)).items():
+                if isinstance(found, types.FunctionType) and not method.startswith("_"):
+                    bound = getattr(instance, method)
                     self.methods[method] = GUARDED.get((name, method), _as_it_is)(bound)
                     self.owners[method] = name
 

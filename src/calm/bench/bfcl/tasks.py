@@ -1,4 +1,4 @@
-"""The single-turn Python items of BFCL V3 and V4, read out of the published wheel, which is never installed."""
+"""The single-turn items of BFCL V3 and V4, read out of the published wheel, which is never installed."""
 
 import functools
 import itertools
@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from calm.bench import Task
-from calm.bench.bfcl import versions
+from calm.bench.bfcl import literals, versions
 from calm.bench.bfcl.versions import Version
 from calm.conversation import Assistant, Conversation, Message, System, Tool, User
 
 CATEGORIES = (
     "simple",
+    "java",
+    "javascript",
     "multiple",
     "parallel",
     "parallel_multiple",
@@ -24,15 +26,6 @@ CATEGORIES = (
     "live_irrelevance",
     "live_relevance",
 )
-NOT_RUN = (
-    "java",
-    "javascript",
-    "multi_turn_base",
-    "multi_turn_miss_func",
-    "multi_turn_miss_param",
-    "multi_turn_long_context",
-)
-"""Scored upstream, not covered here yet: named in every summary, never averaged as zero."""
 
 
 class Item(NamedTuple):
@@ -45,9 +38,13 @@ class Item(NamedTuple):
     truth: list[dict[str, Any]]
 
 
+SPELT = {"simple": "simple_python", "java": "simple_java", "javascript": "simple_javascript"}
+"""V4's names of categories that V3 names otherwise."""
+
+
 def plain(name: str) -> str:
-    """A category or id in V3's spelling: V4 says `simple_python` where V3 says `simple`."""
-    return name.replace("simple_python", "simple", 1) if name.startswith("simple_python") else name
+    """A category or id in V3's spelling: V4 says `simple_python` where V3 says `simple`, `simple_java` for `java`."""
+    return next((v3 + name.removeprefix(v4) for v3, v4 in SPELT.items() if name.startswith(v4)), name)
 
 
 def items(version: str) -> dict[str, Item]:
@@ -79,10 +76,6 @@ def _item(question: dict[str, Any], category: str, truth: dict[str, Any]) -> Ite
     return Item(question["id"], category, messages, question["function"], truth["ground_truth"])
 
 
-SPELT = {"simple": "simple_python", "java": "simple_java", "javascript": "simple_javascript"}
-"""V4's names of categories that V3 names otherwise."""
-
-
 def rows(version: Version, category: str, below: str = "") -> Iterator[dict[str, Any]]:
     """The rows of one category's file; `below` is a folder with a slash, e.g. `possible_answer/`."""
     name = SPELT.get(category, category) if version.rules == "v4" else category
@@ -108,9 +101,23 @@ def schema(described: dict[str, Any]) -> dict[str, Any]:
     return made | {"required": described["required"]} if "required" in described else made
 
 
-def tool(doc: dict[str, Any]) -> Tool:
-    """A function description as one of our Tools."""
-    return Tool(name=doc["name"], description=doc["description"], parameters=schema(doc["parameters"]))
+LANGUAGES = {"java": "Java", "javascript": "JavaScript"}
+"""Category -> the language whose source text its arguments are."""
+
+
+def tool(doc: dict[str, Any], language: str | None = None) -> Tool:
+    """A function description as one of our Tools; in a foreign language every parameter is a string of source text."""
+    parameters = schema(doc["parameters"])
+    if language:
+        described = doc["parameters"]["properties"]
+        parameters["properties"] = {name: _source_text(detail, language) for name, detail in described.items()}
+    return Tool(name=doc["name"], description=doc["description"], parameters=parameters)
+
+
+def _source_text(detail: dict[str, Any], language: str) -> dict[str, Any]:
+    items = detail.get("items", {}).get("type")
+    declared = f"{detail['type']} of {items}" if items else detail["type"]
+    return {"type": "string", "description": f"{detail['description']} ({language} source text, type {declared})"}
 
 
 _SPEAKERS = {"system": System, "user": User}
@@ -138,7 +145,7 @@ def task(name: str, item: Item) -> Task:
     """The item as a Task; `gold` keeps what the checker needs, in upstream's form."""
     start = Conversation(
         id=name,
-        tools=tuple(tool(doc) for doc in item.docs),
+        tools=tuple(tool(doc, LANGUAGES.get(item.category)) for doc in item.docs),
         messages=tuple(message(wire) for wire in item.messages),
         origin="bfcl",
     )
@@ -153,13 +160,16 @@ def answer(category: str, docs: Sequence[dict[str, Any]], truth: Sequence[dict[s
     if "relevance" in category:
         return [] if "irrelevance" in category else [{docs[0]["name"]: {}}]
     known = {doc["name"]: doc for doc in docs}
-    return [_answer(known.get(next(iter(right)), docs[0]), next(iter(right.values()))) for right in truth]
+    made = [(known.get(next(iter(right)), docs[0]), next(iter(right.values()))) for right in truth]
+    if category in literals.WRITERS:
+        return [{doc["name"]: dict(literals.arguments(category, doc, _answer(doc, right)))} for doc, right in made]
+    return [{doc["name"]: _answer(doc, right)} for doc, right in made]
 
 
 def _answer(doc: dict[str, Any], allowed: dict[str, list[Any]]) -> dict[str, Any]:
     required = doc["parameters"]["required"]
     given = {name: values for name, values in allowed.items() if name in required or "" not in values}
-    return {doc["name"]: {name: first(values) for name, values in given.items()}}
+    return {name: first(values) for name, values in given.items()}
 
 
 def first(values: Sequence[Any]) -> Any:

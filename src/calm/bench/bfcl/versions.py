@@ -53,7 +53,7 @@ class Version(NamedTuple):
             return stream.read().decode("utf-8")
 
     def rows(self, file: str) -> Iterator[dict[str, Any]]:
-        """The rows of one file of upstream's `data/`; raises as `text` does, and DataError for a row that is no JSON."""
+        """The rows of one file of upstream's `data/`; raises as `text` does, or DataError for a row."""
         folder = self.folder
         text = read_text(folder / file) if folder is not None else self.text(f"data/{file}")
         for number, line in enumerate(text.split("\n"), 1):

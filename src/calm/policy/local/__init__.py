@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from calm.conversation import Assistant, Conversation, Garbled, Step
+from calm.conversation import Conversation, Garbled, Step
 from calm.errors import MissingExtra, ModelError
 from calm.files import sha256
 from calm.format import grammar, react
@@ -58,10 +58,9 @@ class Local:
     def __call__(self, conversation: Conversation) -> Step:
         """The model's next step; `self.usage` says what it cost."""
         ids = list(self.tokens(conversation))
-        step = self.codec.read(ids)
-        if ids[-1] != self.codec.stop and isinstance(step, Assistant):
+        if ids[-1] != self.codec.stop:
             return Garbled(raw=self.codec.text(ids), why=f"not finished after {self.max_tokens} tokens")
-        return step
+        return self.codec.read(ids)
 
     def tokens(self, conversation: Conversation) -> Iterator[int]:
         """Ids of the next step as they are decoded, the stop token last; greedy.
@@ -70,7 +69,7 @@ class Local:
             ModelError: the conversation is longer than the model's context.
         """
         prompt = self.codec.prompt(conversation)
-        return self._decoded(prompt, self._rules(conversation), f"conversation {conversation.id!r}")
+        yield from self._decoded(prompt, self._rules(conversation), f"conversation {conversation.id!r}")
 
     def complete(self, turns: Iterable[tuple[str, str]]) -> str:
         """What the model writes after turns (role, text) that are put to it as they are: no tools, no grammar.
