@@ -49,11 +49,16 @@ def _title(name: str, statistics: Json, parts: list[Json]) -> Title:
             label="Assistant steps", value=number(total["steps"]), note=f"{number(total['thoughts'])} with a thought"
         ),
         Figure(label="Calls", value=number(total["calls"]), note=_proven(total)),
-        Figure(label=unit.capitalize(), value=number(total["length"]), note=f"{total['mean']:,.1f} a conversation"),
+        Figure(label=unit.capitalize(), value=_rounded(total["length"]), note=f"{total['mean']:,.1f} a conversation"),
     ]
     if dropped := sum(sum(part["dropped"].values()) for part in parts):
         figures.append(Figure(label="Rejected", value=number(dropped), note="each with its reason in rejects.jsonl"))
     return Title(title=name, lead="What the dataset is made of.", figures=tuple(figures))
+
+
+def _rounded(length: int) -> str:
+    """Millions where the whole number would not fit on its card."""
+    return f"{length / 1e6:,.1f} M" if length >= 10_000_000 else number(length)
 
 
 def _proven(total: Json) -> str:
