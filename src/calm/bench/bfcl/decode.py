@@ -9,11 +9,13 @@ import ast
 import json
 import operator
 import re
+import threading
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from calm.bench.bfcl import java, javascript
+from calm.bench.bfcl import java, javascript, sensitivity
 
 Decoder = Callable[[Any], Any]
 LONGEST = 100_000
@@ -22,6 +24,9 @@ WIDEST, BITS = 10_000, 16_384
 """Largest sequence and largest integer (in bits) that folded arithmetic may make."""
 WIDE = re.compile(r"%(?:\(|[-#0 +]*(?:\*|\d{4}|\d*\.(?:\*|\d{4})))")
 """A `%` format that asks for a width of four digits, or for one that cannot be seen."""
+
+_PARSING = threading.RLock()
+"""Held while Python parses: 3.11 counts the depth of a tree for all threads at once and fails when they take turns."""
 
 UNREADABLE = (
     SyntaxError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, AssertionError,
@@ -35,7 +40,8 @@ def decode(output: Any, decoder: str = "prompt", version: str = "v4", language: 
 
     Args:
         output: the model's text; for `fc` the list `[{name: arguments as JSON text}]` or its JSON.
-        decoder: `prompt` (Python call syntax), `fc` (OpenAI's tool calls), `hammer` or `xlam2` (JSON lists).
+        decoder: `prompt` (Python call syntax), `fc` (OpenAI's tool calls), `hammer` or `xlam2` (JSON lists), or one of
+            V4's return formats: `fs_py`, `fs_json`, `fs_vxml`, `fs_cxml`, each with `_tag` behind it or not.
         version: `v3` or `v4`; they differ only in how brackets and quotes around a Python text are taken off.
         language: `python`, `java` or `javascript`, which matters to `prompt` alone; the latter need the `bench` extra.
 
@@ -43,7 +49,7 @@ def decode(output: Any, decoder: str = "prompt", version: str = "v4", language: 
         MissingExtra: the grammars of the other languages are not installed.
     """
     prompt = FOREIGN.get(language, prompt_v3 if version == "v3" else prompt_v4)
-    return read({"prompt": prompt, **JSON_DECODERS}[decoder], output)
+    return read({"prompt": prompt, **JSON_DECODERS, **RETURN_FORMATS}[decoder], output)
 
 
 def read(decoder: Decoder, output: Any) -> Any | None:
@@ -86,7 +92,7 @@ FOREIGN: dict[str, Decoder] = {
 
 def expression(source: str) -> ast.expr:
     """The one expression of a text, parsed; SyntaxError and its kin when it is none."""
-    with warnings.catch_warnings():
+    with _PARSING, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an odd escape in a model's string is no concern of ours
         return ast.parse(source, mode="eval").body
 
@@ -141,7 +147,7 @@ _READERS: dict[type, Callable[[Any], Any]] = {
     ast.Dict: lambda node: {_value(k): _value(v) for k, v in zip(node.keys, node.values, strict=True)},
     ast.Name: lambda node: node.id,
     ast.Call: _inner_call,
-    ast.Subscript: ast.unparse,
+    ast.Subscript: lambda node: f"{ast.unparse(node.value)}[{ast.unparse(node.slice)}]",
     ast.BinOp: lambda node: literal(node),
 }
 
@@ -261,7 +267,34 @@ def xlam2(output: str) -> list[dict[str, Any]]:
 
 
 JSON_DECODERS: dict[str, Decoder] = {"fc": function_calls, "hammer": hammer, "xlam2": xlam2}
-DECODERS = ("prompt", *JSON_DECODERS)
+
+
+# --- format sensitivity --------------------------------------------------------------------------------------------
+
+
+def _returned(reader: Decoder, tag: bool) -> Decoder:
+    """Brackets first, then the tag, then the format: upstream's order."""
+    return lambda output: reader(sensitivity.tagged(bracketed(output)) if tag else bracketed(output))
+
+
+def _plain_literal(source: str) -> Any:
+    """A Python literal without arithmetic, as upstream has it for lists and objects in XML."""
+    return ast.literal_eval(expression(source.lstrip(" \t")))
+
+
+_FORMATS: dict[str, Decoder] = {
+    "py": lambda text: _calls(text.strip().strip("'")),
+    "json": sensitivity.json_calls,
+    "vxml": partial(sensitivity.verbose_xml, literal=_plain_literal),
+    "cxml": partial(sensitivity.concise_xml, literal=_plain_literal),
+}
+RETURN_FORMATS: dict[str, Decoder] = {
+    f"fs_{name}{'_tag' if tag else ''}": _returned(reader, tag)
+    for name, reader in _FORMATS.items()
+    for tag in (False, True)
+}
+"""V4's four return formats, in a `<TOOLCALL>` tag or not; always Python, as all of upstream's such items are."""
+DECODERS = ("prompt", *JSON_DECODERS, *RETURN_FORMATS)
 
 
 def in_call_format(decoded: Any) -> bool:
