@@ -1,5 +1,6 @@
 """MultiWOZ: the state is what the calls said, and the recorded dialogue goes on whatever the model does."""
 
+import copy
 import json
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from calm.agent import converse
 from calm.bench import Verdict
 from calm.bench.multiwoz import MultiWOZ
+from calm.bench.multiwoz import desk as real_desk
 from calm.bench.multiwoz.db import Database
 from calm.bench.multiwoz.grade import grade, states
 from calm.bench.multiwoz.tasks import read, recorded, task
@@ -14,6 +16,7 @@ from calm.bench.multiwoz.world import APIS, TOOLS, Desk, Recorded
 from calm.conversation import Assistant, Call, Garbled, User
 from calm.errors import DataError
 from calm.policy.scripted import Scripted, Silent
+from calm.world.dialogue import Dialogue, ScriptedUser
 
 INNS = [
     {"name": "old mill", "area": "north", "type": "guesthouse", "stars": "3", "parking": "yes", "pricerange": "cheap"},
@@ -103,6 +106,11 @@ def test_the_recorded_reply_follows_the_models_own(desk, night):
     assert transcript.meta["ended"] == "world"
 
 
+def test_a_model_that_says_the_recorded_reply_is_not_echoed(desk, night):
+    transcript = play(desk, night, Assistant(text="The old mill?"), Assistant(text="Bye."))
+    assert [m.text for m in transcript.messages if isinstance(m, Assistant)] == ["The old mill?", "Bye."]
+
+
 def test_a_sixth_call_ends_the_turn_and_counts_for_nothing(desk, night):
     greedy = Assistant(
         calls=tuple(Call(name="query_hotels", arguments={"stars": str(n)}, id=f"c{n}") for n in range(6))
@@ -150,9 +158,20 @@ def test_gold_is_the_ceiling_and_silence_the_floor(corpora):
     some = tasks[::10]
     gold = bench.summary([bench.grade(t, bench.gold(t)) for t in some])
     silent = bench.summary([bench.grade(t, converse(Silent(), bench.world(t), t.start)) for t in tasks])
+    first = bench.gold(tasks[0])
+    assert [m.text for m in first.messages if isinstance(m, Assistant) and m.text] == recorded(tasks[0])["replies"]
     assert gold["slot_recall"] == 1
     assert gold["jga"] > 0.98
     assert silent["jga"] == pytest.approx(109 / 7372)
+
+
+def test_the_desk_serves_outside_the_benchmark_and_copies_cheaply(corpora):
+    one = real_desk()
+    talk = Dialogue(one, ScriptedUser(["A room in the north?"]))
+    done = converse(Scripted([ask("query_hotels", area="north")]), copy.deepcopy(talk), talk.start())
+    answer = next(m.content for m in done.messages if m.role == "tool")
+    assert json.loads(answer)["count"] == 13
+    assert copy.deepcopy(one)._database is one._database
 
 
 def test_the_start_tells_nothing_of_the_gold_state(corpora):

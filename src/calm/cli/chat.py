@@ -268,7 +268,7 @@ def toolbox_of(path: Path) -> Functions:
 def chat(
     *,
     model: str = "calm-135m",
-    world: Literal["town", "none"] = "town",
+    world: Literal["town", "multiwoz", "none"] = "town",
     tools: Path | None = None,
     constrained: bool = True,
     save: Path | None = None,
@@ -281,13 +281,14 @@ def chat(
 
     Args:
         model: A model folder, a hub id, calm-135m, or openai:MODEL@URL.
-        world: What the tools act on: town, the small city of Aldermere, or none for plain talk.
+        world: What the tools act on: town, the small city of Aldermere; multiwoz, the database of that benchmark
+            (CALM_DATA); or none for plain talk.
         tools: A Python file whose public functions become the tools instead. THE FILE IS EXECUTED: use only your own.
         constrained: Hold calls to the tools' schemas while decoding; local models only.
         save: Append the conversation to this JSONL file when it ends; `calm show` opens it.
         system: Standing instructions, put before the conversation.
     """
-    toolbox: Toolbox = toolbox_of(tools) if tools else Town(tuple(OFFERED) if world == "town" else ())
+    toolbox = toolbox_of(tools) if tools else _world(world)
     answering = Dialogue(toolbox, lambda conversation: None)  # each turn ends where the person's next words begin
     with progress() as tick:
         policy = load(model, constrained=constrained, progress=tick)
@@ -302,6 +303,14 @@ def chat(
         _terminal(policy, answering, start, save)
     else:
         _piped(policy, answering, start, save)
+
+
+def _world(name: str) -> Toolbox:
+    if name == "multiwoz":
+        from calm.bench.multiwoz import desk
+
+        return desk()
+    return Town(tuple(OFFERED) if name == "town" else ())
 
 
 def _terminal(policy: Policy, world: Dialogue, start: Conversation, save: Path | None) -> None:

@@ -35,10 +35,11 @@ def grade(
         return
     verdicts = list(rows)
     counts: dict[str, int] = {}
-    for row in verdicts:
+    judged = [row for row in verdicts if "total" not in row]  # the last row of some protocols sums up the others
+    for row in judged:
         kind = "valid" if row.get("valid") else str(row.get("error_type") or "graded")
         counts[kind] = counts.get(kind, 0) + 1
     ordered = sorted(counts.items(), key=lambda item: -item[1])
-    screen.print_rows([{"verdict": kind, "rows": n, "share": n / len(verdicts)} for kind, n in ordered])
+    screen.print_rows([{"verdict": kind, "rows": n, "share": n / len(judged)} for kind, n in ordered])
     if board := board_of(benchmark, predictions, verdicts, protocol):
         screen.print_rows(board.rows, title=f"\n{board.title}")

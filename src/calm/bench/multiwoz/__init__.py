@@ -1,25 +1,65 @@
-"""MultiWOZ 2.4: does the model pass every wish of the user to the right tool? 1,000 test dialogues, judged by JGA.
+"""MultiWOZ 2.4: does the model pass every wish of the user to the right tool, and say what the user asked for?
 
-`tasks` reads the dialogues, `db` the database, `world` the tools and the recorded user, `values` compares slot values,
-`grade` counts. README.md says which protocol this is and what it is not.
+A run of ours: `tasks` reads the dialogues, `db` the database, `world` the tools and the recorded user, `grade` counts.
+Prediction files of others: `predictions` reads them; `jga` compares states (`values`, `fuzzy`); `mwzeval` is the public
+measure, made of `goals`, `replies` (`moses`), `venues`, `inform` and `text`. README.md says what each protocol is.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from calm.agent import Limits, converse
 from calm.bench import Task, Verdict
-from calm.bench.multiwoz import grade, tasks
+from calm.bench.multiwoz import grade, jga, mwzeval, tasks
 from calm.bench.multiwoz.db import Database
-from calm.bench.multiwoz.grade import PROTOCOLS, grade_predictions
 from calm.bench.multiwoz.world import APIS, Desk, Recorded
 from calm.conversation import Assistant, Call, Conversation
+from calm.errors import UsageError
 from calm.hub.corpora import corpus
 from calm.policy.scripted import Scripted
 
-__all__ = ["PROTOCOLS", "MultiWOZ", "grade_predictions"]
+__all__ = ["PROTOCOLS", "MultiWOZ", "board", "desk", "grade_predictions"]
+
+PROTOCOLS = (*mwzeval.PROTOCOLS, "helper", "trade")
+
+
+def grade_predictions(path: Path, protocol: str) -> Iterator[dict[str, Any]]:
+    """Verdict rows for an mwzeval prediction file, one a dialogue, and a last `{"total": {...}}`.
+
+    Args:
+        path: one JSON object `{dialogue: [{"response", "state", ...}, ...]}`, `.gz` or not.
+        protocol: one of `PROTOCOLS`; `helper` and `trade` are JGA alone and need no replies.
+
+    Raises:
+        UsageError: no such protocol.
+        DataError: a file that is not of this form, or lacks what the protocol judges; names file, row and dialogue.
+    """
+    if protocol not in PROTOCOLS:
+        raise UsageError(f"multiwoz: no protocol {protocol!r}; there are: {', '.join(PROTOCOLS)}")
+    return (mwzeval if protocol in mwzeval.PROTOCOLS else jga).grade(path, protocol)
+
+
+def board(rows: Sequence[dict[str, Any]], protocol: str) -> tuple[str, list[dict[str, Any]]]:
+    """A title and a table of what the rows came to, the controls below the scores."""
+    total = rows[-1]["total"]
+    title = f"{protocol}: {total['dialogues']} dialogues scored, {total['missing']} missing"
+    plain = {key: value for key, value in total.items() if isinstance(value, (int, float))}
+    table = [{"measure": key, "value": value} for key, value in plain.items()]
+    for control, scores in total.get("controls", {}).items():
+        table += [{"measure": f"control {control}: {key}", "value": value} for key, value in scores.items()]
+    return title, table
+
+
+def desk() -> Desk:
+    """The eight tools over the real database as a Toolbox, outside the benchmark: for a chat or a simulated user.
+
+    Raises:
+        HubError: the corpus is not at hand; says what to set.
+    """
+    return Desk(Database(corpus("multiwoz") / "db"))
 
 
 class MultiWOZ:

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from calm.bench.multiwoz.values import clock, helper_value, partial_ratio
+from calm.bench.multiwoz.fuzzy import partial_ratio
+from calm.bench.multiwoz.values import clock, helper_value
 from calm.errors import DataError
 from calm.files import read_json
 
@@ -30,6 +31,9 @@ class Database:
 
     def __init__(self, folder: Path) -> None:
         self.tables = {name: list(_records(folder / f"{name}_db.json")) for name in TABLES}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Database":
+        return self  # nothing in it changes, and a chat copies its world every turn
 
     def find(self, table: str, wanted: Mapping[str, str]) -> list[Record]:
         """The records that meet every wish; `dontcare` and empty wishes always are met.

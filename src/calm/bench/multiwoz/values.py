@@ -1,12 +1,10 @@
-"""How two slot values are compared: the aliases of the CALM lab's multiwoz-helper, and the block-matching ratio.
+"""Slot values in one spelling: the aliases of mwzeval, and those of the CALM lab's helper.
 
 The tables are facts of uiuc-conversational-ai-lab/multiwoz-helper (MIT, commit c68b2956, `mwzeval/normalization.py`),
-odd entries included, because its JGA is what the paper reports. The ratio is the one that fuzzywuzzy 0.18 computes over
-difflib, written anew from its description.
+odd entries included, because published numbers rest on them.
 """
 
-from difflib import SequenceMatcher
-from functools import lru_cache
+from collections.abc import Iterator, Mapping
 
 SLOTS = {
     "arriveby": "arrive",
@@ -19,9 +17,7 @@ SLOTS = {
 """Slot names the helper takes for the same; any other spelling (`arrive by`, `arriveBy`) stays and counts as wrong."""
 
 NAMES = {
-    "acorn guesthouse": "acorn guest house",
     "acorn house": "acorn guest house",
-    "a and b guest house": "a and b guesthouse",
     "arbury guesthouse": "arbury lodge guesthouse",
     "arbury guesthouse and lodge": "arbury lodge guesthouse",
     "bridge house": "bridge guest house",
@@ -57,6 +53,9 @@ NAMES = {
     "university hotel": "university arms hotel",
     "whale of time": "whale of a time",
 }
+HELPER_NAMES = {"acorn guesthouse": "acorn guest house", "a and b guest house": "a and b guesthouse"}
+"""What the helper adds to the names of `mwzeval`, beside `b and b` for every `bed and breakfast`."""
+PLACED = ("name", "destination", "departure")
 FOODS = {
     "americas": "north american",
     "asian or oriental": "asian",
@@ -107,8 +106,42 @@ def helper_slot(slot: str) -> tuple[str, str]:
 
 def helper_value(slot: str, value: str) -> str:
     """A value as the helper compares it; `slot` is its own name of the slot. Unlisted slots are left as they are."""
-    if slot in ("name", "destination", "departure"):
-        return _name(value)
+    if slot in PLACED:
+        name = _name(value).replace("bed and breakfast", "b and b")
+        return HELPER_NAMES.get(name) or NAMES.get(name, name)
+    return _plain(slot, value)
+
+
+def mwzeval_value(slot: str, value: str) -> str:
+    """A value as `mwzeval` compares it: like `helper_value`, but for the aliases that the helper has added."""
+    if slot in PLACED:
+        name = _name(value)
+        return NAMES.get(name, name)
+    return _plain(slot, value)
+
+
+def mwzeval_state(state: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
+    """A state `{domain: {slot: value}}` in the form that `mwzeval` compares, in the order in which it was written."""
+    return {domain: dict(_renamed(filled)) for domain, filled in state.items()}
+
+
+def _renamed(filled: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for written, value in filled.items():
+        slot = mwzeval_slot(written)
+        yield slot, mwzeval_value(slot, value)
+
+
+def mwzeval_slot(name: str) -> str:
+    """A slot's name without blanks and upper case; `arriveBy` is `arrive`, but `bookday` stays."""
+    slot = name.lower().replace(" ", "")
+    return {"arriveby": "arrive", "leaveat": "leave"}.get(slot, slot)
+
+
+def _name(value: str) -> str:
+    return value.strip().lower().replace(" & ", " and ").replace("&", " and ").replace(" '", "'")
+
+
+def _plain(slot: str, value: str) -> str:
     if slot in ("arrive", "leave", "time"):
         return clock(value)
     if slot == "food":
@@ -116,12 +149,6 @@ def helper_value(slot: str, value: str) -> str:
     if slot == "type":
         return TYPES.get(value, value)
     return "yes" if slot in ("parking", "internet") and value == "free" else value
-
-
-def _name(value: str) -> str:
-    name = value.strip().lower().replace(" & ", " and ").replace("&", " and ").replace(" '", "'")
-    name = name.replace("bed and breakfast", "b and b")
-    return NAMES.get(name, name)
 
 
 def clock(value: str) -> str:
@@ -165,19 +192,3 @@ def _digits(time: str) -> str:
     if ":" in time:
         time = time.replace(" ", "")
     return f"0{time}" if len(time) == 4 and time[1] == ":" else time
-
-
-@lru_cache(maxsize=1 << 17)
-def partial_ratio(left: str, right: str) -> int:
-    """How well the shorter text fits its best place in the longer one: 0 to 100; `hotel` fits `alexander hotel` fully.
-
-    The places tried are those where a matching block of the two begins, so a better one in between can be missed.
-    """
-    if left == right:
-        return 100
-    short, long = (left, right) if len(left) <= len(right) else (right, left)
-    if not short:
-        return 0
-    starts = {max(0, b - a) for a, b, _ in SequenceMatcher(None, short, long).get_matching_blocks()}
-    best = max(SequenceMatcher(None, short, long[start : start + len(short)]).ratio() for start in starts)
-    return 100 if best > 0.995 else round(100 * best)

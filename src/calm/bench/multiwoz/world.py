@@ -209,7 +209,8 @@ def _lot(table: str, wanted: Mapping[str, str]) -> str:
 class Recorded:
     """Desk and recorded user: calls are run; on the model's reply follow the recorded reply and the next user turn.
 
-    The model's own words stay in the history. The recorded reply follows them because the user's next words answer it.
+    The model's own words stay in the history. The recorded reply follows them because the user's next words answer it;
+    a model that says just that is not echoed.
     """
 
     def __init__(self, desk: Desk, replies: Sequence[str], users: Sequence[str]) -> None:
@@ -226,14 +227,15 @@ class Recorded:
         ]
         if calls and made <= CALLS_PER_TURN:
             return answers
-        following = self._next(conversation)
+        following = self._next(conversation, step)
         return [*answers, *following] if following else ()
 
-    def _next(self, conversation: Conversation) -> list[Message]:
+    def _next(self, conversation: Conversation, step: Step) -> list[Message]:
         turn = sum(isinstance(message, User) for message in conversation.messages)
         if turn >= len(self._users):
             return []
-        return [Assistant(text=self._replies[turn - 1]), User(content=self._users[turn])]
+        reply, user = Assistant(text=self._replies[turn - 1]), User(content=self._users[turn])
+        return [user] if isinstance(step, Assistant) and step.text == reply.text else [reply, user]
 
 
 REFUSED = dumps({"error": f"only {CALLS_PER_TURN} calls a turn"})
