@@ -6,9 +6,10 @@ import pytest
 
 from calm.bench.api_bank import APIBank, grade_predictions
 from calm.bench.api_bank.grade import grade, plain
-from calm.bench.api_bank.tasks import parse_request, read, task
+from calm.bench.api_bank.request import parse_request
+from calm.bench.api_bank.tasks import read, task
 from calm.conversation import Assistant, Call, Garbled
-from calm.errors import DataError, UsageError
+from calm.errors import DataError
 from calm.files import read_jsonl, write_jsonl
 
 API = {
@@ -116,12 +117,6 @@ def test_prediction_files_are_refused_by_row(corpora, tmp_path):
         list(grade_predictions(path, "lf-text"))
     with pytest.raises(DataError, match="row 1: names no API-Bank sample"):
         list(grade_predictions(path, "exact"))
-
-
-@pytest.mark.parametrize("protocol", ["official", "bfcl"])
-def test_unknown_and_unbuilt_protocols_are_refused_at_once(tmp_path, protocol):
-    with pytest.raises(UsageError, match=protocol):
-        grade_predictions(tmp_path / "absent.jsonl", protocol)
 
 
 def test_a_bad_sample_is_named(tmp_path):

@@ -1,20 +1,30 @@
 """API-Bank: is the right API called, with the right arguments? 779 requests of levels 1 to 3, one step each.
 
-`tasks` reads the official samples, `text` holds the two text metrics, `grade` the verdicts; README.md says what is
-covered and what is not.
+`tasks` reads the official samples, `due` what is due in them; `apis` are the 73 APIs as pure functions, on which
+`official` and `fixed` judge; `grade` holds the `exact` verdict, `text` and `f1` the metrics of texts, `hammer` the
+paper's prompt, `predictions` the grading of files, `ceilings` what gold and wrong answers get. README.md has numbers.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from calm.bench import Task, Verdict
+from calm.bench import Benchmark, Task, Verdict
 from calm.bench.api_bank import grade, tasks
-from calm.bench.api_bank.grade import PROTOCOLS, grade_predictions
+from calm.bench.api_bank.hammer import Hammer
+from calm.bench.api_bank.predictions import PROTOCOLS, board, grade_predictions
 from calm.conversation import Assistant, Call, Conversation, Message, Step
 from calm.hub.corpora import corpus
 from calm.world import World
 
-__all__ = ["PROTOCOLS", "APIBank", "grade_predictions"]
+__all__ = ["GENERATES", "PROTOCOLS", "APIBank", "board", "generating", "grade_predictions"]
+
+GENERATES = ("hammer",)
+"""Protocols that models speak and are judged by, beside the native one."""
+
+
+def generating(protocol: str) -> Benchmark:
+    """The benchmark by Hammer's prompt, the only one of `GENERATES`."""
+    return Hammer()
 
 
 def silence(conversation: Conversation, step: Step) -> Sequence[Message]:

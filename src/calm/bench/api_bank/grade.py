@@ -1,31 +1,26 @@
-"""Verdicts on API requests, and the grading of prediction files.
+"""The `exact` verdict on an API request.
 
-`exact` is ours: one call, the right API, every argument equal as text. It runs no API, so a call that means the same in
+It is ours: one call, the right API, every argument equal as text. It runs no API, so a call that means the same in
 other words is wrong here, and one that upstream's evaluator cannot read (lists) can be right.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import JsonValue
 
 from calm.bench import Task, Verdict
-from calm.bench.api_bank import tasks
-from calm.bench.api_bank.text import call_scores, reply_rouge_l
+from calm.bench.api_bank import request
+from calm.bench.api_bank.f1 import COUNTS, f1
+from calm.bench.api_bank.text import call_scores
 from calm.conversation import Assistant, Call, Conversation, Garbled, Message
-from calm.errors import DataError, UsageError
-from calm.files import dumps, read_jsonl
-from calm.hub.corpora import corpus
-
-PROTOCOLS = ("exact", "lf-text", "response", "official")
-COUNTS = ("api_right", "api_said", "api_due", "param_right", "param_said", "param_due")
+from calm.files import dumps
 
 
 def plain(value: JsonValue) -> JsonValue:
     """A value as it is compared: scalars and what spells one as stripped text, lists and objects by their parts."""
     if isinstance(value, str):
-        value = tasks.value(value)
+        value = request.value(value)
     if isinstance(value, list):
         return [plain(item) for item in value]
     if isinstance(value, dict):
@@ -92,11 +87,7 @@ def summary(verdicts: Sequence[Verdict]) -> dict[str, float]:
     scores = {"exact": _share(verdicts)}
     for category in sorted({verdict.category for verdict in verdicts}):
         scores[f"exact.{category}"] = _share([v for v in verdicts if v.category == category])
-    total = {key: sum(verdict.scores.get(key, 0) for verdict in verdicts) for key in COUNTS}
-    for kind in ("api", "param"):
-        right, said, due = (total[f"{kind}_{what}"] for what in ("right", "said", "due"))
-        scores |= {f"{kind}_precision": _ratio(right, said), f"{kind}_recall": _ratio(right, due)}
-        scores[f"{kind}_f1"] = _ratio(2 * right, said + due)
+    scores |= f1([verdict.scores for verdict in verdicts])
     scores["rouge-l"] = _ratio(sum(v.scores.get("rouge-l", 0) for v in verdicts), len(verdicts))
     return scores
 
@@ -107,54 +98,3 @@ def _share(verdicts: Sequence[Verdict]) -> float:
 
 def _ratio(part: float, whole: float) -> float:
     return part / whole if whole else 0.0
-
-
-def grade_predictions(path: Path, protocol: str) -> Iterator[dict[str, Any]]:
-    """A verdict row for each row of a JSONL file of predictions, in its order.
-
-    Args:
-        path: rows `{"pred", "gold"}` for `lf-text` (answers and gold as strings) and `response`; for `exact`
-            `{"level": 1-3, "file", "id", "output"}`, in level 3 `{"sample", "api_id"}` for file and id.
-        protocol: one of `PROTOCOLS`.
-
-    Raises:
-        UsageError: no such protocol, or `official`, which is not built.
-        DataError: a row lacks a key or names no sample; says which row.
-    """
-    if protocol == "official":
-        raise UsageError(
-            "api_bank: protocol 'official' runs the 73 APIs, which is not built yet; use 'exact' or 'lf-text'"
-        )
-    if protocol not in PROTOCOLS:
-        raise UsageError(f"api_bank: no protocol {protocol!r}; there are: {', '.join(PROTOCOLS)}")
-    return _exact_rows(path) if protocol == "exact" else _text_rows(path, protocol)
-
-
-def _text_rows(path: Path, protocol: str) -> Iterator[dict[str, Any]]:
-    for number, row in read_jsonl(path):
-        said, due = row.get("pred"), row.get("gold")
-        if not isinstance(said, str) or not isinstance(due, str):
-            raise DataError(path, f"needs texts 'pred' and 'gold' (keys here: {', '.join(row)})", number)
-        yield call_scores(said, due) if protocol == "lf-text" else {"rouge-l": reply_rouge_l(said, due)}
-
-
-def _exact_rows(path: Path) -> Iterator[dict[str, Any]]:
-    known = {task.id: task for task in tasks.read(corpus("api_bank"))}
-    for number, row in read_jsonl(path):
-        task = known.get(_sample(row))
-        output = row.get("output")
-        if task is None or not isinstance(output, str):
-            raise DataError(path, f"names no API-Bank sample with a text 'output' (read as {_sample(row)!r})", number)
-        call = tasks.parse_request(output)
-        verdict = judge(task, [call] if call else [], written([call]) if call else output)
-        yield verdict.model_dump(include={"id", "valid", "error_type"})
-
-
-def _sample(row: dict[str, Any]) -> str:
-    aliases = {
-        "sample_id": row.get("sample"),
-        "api_id": row.get("api_id"),
-        "file": row.get("file"),
-        "id": row.get("id"),
-    }
-    return tasks.sample_id(f"level-{row.get('level')}", aliases)

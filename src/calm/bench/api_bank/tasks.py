@@ -4,26 +4,29 @@ Upstream (AlibabaResearch/DAMO-ConvAI, api-bank/test-data) gives each sample as 
 as `User: `, `AI: ` and `API-Request: [Name(key='value')]->result` lines. Here they become tools and messages.
 """
 
-import ast
-import json
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import JsonValue
 
 from calm.bench import Task
-from calm.conversation import Assistant, Call, Conversation, Message, Observation, System, Tool, User, by_name, numbered
+from calm.bench.api_bank.request import literal, parse_request
+from calm.conversation import Assistant, Conversation, Message, Observation, System, Tool, User, by_name, numbered
 from calm.errors import DataError
 from calm.files import dumps, read_json
 
 FILES = {"level-1": "level-1-api.json", "level-2": "level-2-api.json", "level-3": "level-3-batch-inf.json"}
 """Levels in the order of tasks: APIs given; APIs to be searched first; searching and several calls for one demand."""
 
+REPLIES = {
+    "level-1": "level-1-response.json",
+    "level-2": "level-2-response.json",
+    "level-3": "level-3-batch-inf-response.json",
+}
+"""The samples in which a reply to the user is due: 375 + 103 + 50."""
+
 SEARCH = "ToolSearcher"
-REQUEST = re.compile(r"\[\s*(\w+)\s*\((.*)\)\s*\]", re.DOTALL)
-ARGUMENT = re.compile(r"""(\w+)\s*=\s*(?:'(.*?)'|"(.*?)"|([^,'"]*?))(?=\s*,\s*\w+\s*=|\s*\Z)""", re.DOTALL)
 TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean", "list": "array", "dict": "object"}
 YEAR = System(content="The current year is 2023.")
 
@@ -43,14 +46,35 @@ def read(folder: Path) -> Iterator[Task]:
                 raise DataError(path, f"is not an official API-Bank call sample ({error!r})", number) from error
 
 
+def texts(folder: Path, files: Mapping[str, str]) -> dict[str, str]:
+    """What is due in the samples of `FILES` or `REPLIES`, as upstream writes it, by sample id.
+
+    Raises:
+        DataError: as `read` does.
+    """
+    found = {}
+    for level, name in files.items():
+        path = folder / "test-data" / name
+        for number, row in enumerate(read_json(path), 1):
+            try:
+                found[sample_id(level, row)] = _due(row)
+            except (KeyError, TypeError, AttributeError) as error:
+                raise DataError(path, f"is not an official API-Bank sample ({error!r})", number) from error
+    return found
+
+
+def _due(row: dict[str, Any]) -> str:
+    return row["expected_output"] if "expected_output" in row else row["output"]
+
+
 def task(level: str, row: dict[str, Any]) -> Task:
     """One row of the official JSON; a search for tools is a category of its own, because its keywords are free."""
     identity = sample_id(level, row)
     head, lines = row["instruction"].partition("API descriptions:\n")[2], row["input"].split("\n")
     described = [line for line in [*head.split("\n"), *lines] if line.startswith("{")]
-    tools = [tool(_literal(line)) for line in described]
+    tools = [tool(literal(line)) for line in described]
     messages = list(_messages([line for line in lines if line not in described], tools))
-    gold = parse_request(row.get("expected_output", row.get("output", "")))
+    gold = parse_request(_due(row))
     if gold is None:
         raise ValueError("the expected output holds no API request")
     lead = [] if level == "level-3" else [YEAR]
@@ -89,32 +113,9 @@ def _schema(kind: str, description: str) -> dict[str, JsonValue]:
     return schema | {"items": {"type": TYPES[inner.rstrip(")")]}} if inner else schema
 
 
-def parse_request(text: str) -> Call | None:
-    """The API request in a text, `[Name(key='value', ...)]`, or None; quoted lists and objects are read as such."""
-    found = REQUEST.search(text)
-    return found and Call(name=found[1], arguments=_arguments(found[2]))
-
-
-def _arguments(body: str) -> dict[str, JsonValue]:
-    return {m[1]: value(next((g for g in m.groups()[1:] if g is not None), "")) for m in ARGUMENT.finditer(body)}
-
-
-def value(text: str) -> JsonValue:
-    """A list or object where the text spells one (as Python or JSON), else the text itself."""
-    read = _literal(text) if text.lstrip().startswith(("[", "{")) else None
-    return text if read is None else read
-
-
-def _literal(text: str) -> Any:
-    """What a JSON or Python literal says, None for anything else. Reads only; nothing is run."""
-    for reader in (json.loads, ast.literal_eval):
-        try:
-            literal = reader(text)
-            dumps(literal)
-        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-            continue
-        return literal
-    return None
+def spaced(name: str) -> str:
+    """A name with its words apart, as upstream cuts `QueryMeeting` before it searches."""
+    return "".join(f" {letter}" if letter.isupper() else letter for letter in name).strip()
 
 
 def _messages(lines: Iterable[str], tools: list[Tool]) -> Iterator[Message]:
@@ -139,10 +140,10 @@ def _request(said: str, tools: list[Tool]) -> Iterator[Message]:
     declared: Any = by_name(tools).get(call.name, Tool(name=call.name)).parameters["properties"]
     typed = {key: _typed(said, declared.get(key, {}).get("type")) for key, said in call.arguments.items()}
     yield Assistant(calls=(call.model_copy(update={"arguments": typed}),))
-    literal = _literal(result)
-    yield Observation(content=result if literal is None else dumps(literal))
+    read = literal(result)
+    yield Observation(content=result if read is None else dumps(read))
     if call.name == SEARCH:
-        tools += map(tool, _found(literal))
+        tools += map(tool, _found(read))
 
 
 def _typed(said: JsonValue, kind: str | None) -> JsonValue:

@@ -49,11 +49,14 @@ ADDRESS = ("What is the address?", "Where is it exactly?", "Can you give me the 
 CANCEL = ("Sorry, please cancel that booking.", "Plans changed, cancel it please.", "Please cancel it again.")
 
 
-def read_town(count: int, seed: int = 0, domains: Sequence[str] = DOMAINS, first: int = 0) -> Iterator[Conversation]:
+def read_town(
+    count: int, seed: int = 0, domains: Sequence[str] = DOMAINS, first: int = 0, wordings: int | None = None
+) -> Iterator[Conversation]:
     """`count` conversations of two to eight user turns, most of three to five, the same for the same seed.
 
     Conversation n depends on seed and n only, so a longer run begins with a shorter one, or goes on where that ended
-    with `first`.
+    with `first`. `wordings` bounds how many ways the assistant has of saying a thing, 1 being one plain way; what
+    happens is the same whatever it is.
 
     Raises:
         UsageError: an unknown domain, or `booking` alone.
@@ -63,10 +66,10 @@ def read_town(count: int, seed: int = 0, domains: Sequence[str] = DOMAINS, first
     if not any(d in PLANS for d in domains):
         raise UsageError("no town domain to talk about; name one of " + ", ".join(PLANS))
     for number in range(first, first + count):
-        yield _conversation(number, seed, domains)
+        yield _conversation(number, seed, domains, wordings)
 
 
-def _conversation(number: int, seed: int, domains: Sequence[str]) -> Conversation:
+def _conversation(number: int, seed: int, domains: Sequence[str], wordings: int | None) -> Conversation:
     rng = Random(f"read_town {seed} {number}")
     main = rng.choice([d for d in domains if d in PLANS])
     others = [d for d in domains if d in PAIRED and d != main]
@@ -75,7 +78,7 @@ def _conversation(number: int, seed: int, domains: Sequence[str]) -> Conversatio
     offered = {main, *pair, *(["booking"] if cancels else [])}
     if not pair and len(domains) > 1 and rng.random() < 0.15:
         offered.add(rng.choice(list(domains)))
-    scene = _Scene(world.Town(tuple(offered)), rng, f"town/{seed}/{number}")
+    scene = _Scene(world.Town(tuple(offered)), rng, f"town/{seed}/{number}", wordings)
     if rng.random() < 0.12:
         said, thought, reply = rng.choice(words.SMALL_TALK)
         scene.user(said)
@@ -92,8 +95,8 @@ class _Scene:
     `rng` decides what happens, `id` how the assistant words it, so that more wordings never change what happens.
     """
 
-    def __init__(self, town: world.Town, rng: Random, id: str) -> None:
-        self.town, self.rng, self.id = town, rng, id
+    def __init__(self, town: world.Town, rng: Random, id: str, wordings: int | None) -> None:
+        self.town, self.rng, self.id, self.wordings = town, rng, id, wordings
         self.messages: list[Message] = []
         self.states: list[State] = []
         self._known: State = {}
@@ -111,7 +114,7 @@ class _Scene:
 
     def words(self, halves: words.Halves, **blanks: str) -> str:
         """One of the assistant's wordings, drawn for this conversation and this place in it."""
-        return words.worded(halves, self.id, len(self.messages), **blanks)
+        return words.worded(halves, self.wordings, self.id, len(self.messages), **blanks)
 
     def say(self, thought: str, text: str) -> None:
         """The assistant answers without a call."""
@@ -329,12 +332,16 @@ BLOCK = 100
 
 
 class Town(PartRecipe):
-    """`count` conversations played out in the town, in all its domains or some; every call in them was executed."""
+    """`count` conversations played out in the town, in all its domains or some; every call in them was executed.
+
+    `wordings` bounds the assistant's ways of saying a thing: few rows teach a small model one way, not dozens.
+    """
 
     corpora: ClassVar[tuple[str, ...]] = ("calm",)
     source: Literal["town"]
     count: int = Field(default=200, ge=1)
     domains: Annotated[tuple[str, ...], Field(min_length=1)] = DOMAINS
+    wordings: int | None = Field(default=None, ge=1)
 
     def pieces(self) -> int:
         """Blocks of 100."""
@@ -343,4 +350,4 @@ class Town(PartRecipe):
     def read(self, seed: int, piece: int = 0) -> Iterator[Item]:
         """The conversations of a block, which `seed` and their numbers decide."""
         first = piece * BLOCK
-        return read_town(min(BLOCK, self.count - first), seed, self.domains, first)
+        return read_town(min(BLOCK, self.count - first), seed, self.domains, first, self.wordings)
