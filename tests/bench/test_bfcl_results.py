@@ -5,8 +5,7 @@ import json
 import pytest
 
 from calm.bench.bfcl import BFCL, Official, board, ceilings, results, versions
-from calm.bench.bfcl.generate import export
-from calm.bench.run import Plan, board_of, grade_file, run, sample
+from calm.bench.run import Plan, board_of, export_results, grade_file, run, sample
 from calm.errors import DataError, HubError, UsageError
 from calm.policy.scripted import Gold
 
@@ -101,7 +100,7 @@ def test_a_run_is_exported_and_gets_the_same_verdicts(make, protocol, written, t
     bench, folder, plan = make("v4"), tmp_path / "run", Plan(limit=34)
     run(bench, Knowing(bench, sample(bench.tasks(), 34)), folder, plan)
     ours = list(grade_file("bfcl", folder / "transcripts.jsonl", protocol))
-    export(bench, folder / "transcripts.jsonl", tmp_path / "result")
+    export_results("bfcl", folder / "transcripts.jsonl", tmp_path / "result", protocol)
     theirs = {row["id"]: row["error_type"] for row in grade_file("bfcl", tmp_path / "result", "v4-2026-03")}
     assert {results.spelt(row["id"], V4): row["error_type"] for row in ours} == theirs
     assert sum(row["valid"] for row in ours) > 25

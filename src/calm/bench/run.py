@@ -311,6 +311,22 @@ def board_of(name: str, path: Path, rows: Sequence[dict[str, Any]], protocol: st
     return Board(*room.board(rows, protocol or room.PROTOCOLS[0])) if rows and hasattr(room, "board") else None
 
 
+def export_results(name: str, transcripts: Path, folder: Path, protocol: str | None = None) -> list[Path]:
+    """Write the transcripts of `calm bench` as the result files of the benchmark's own harness; returns the files.
+
+    Raises:
+        UsageError: the benchmark has no such files, or the file holds no transcripts of the protocol.
+    """
+    room = importlib.import_module(f"calm.bench.{name}")
+    if not hasattr(room, "export"):
+        raise UsageError(f"{name}: has no result files of another harness; bfcl has")
+    if not _are_transcripts(transcripts):
+        raise UsageError(f"{transcripts}: holds no transcripts of calm bench; name its transcripts.jsonl")
+    benchmark = named(name, protocol)
+    _one_seal(transcripts, benchmark, list(read(transcripts)))
+    return room.export(benchmark, transcripts, folder)
+
+
 def _are_transcripts(path: Path) -> bool:
     if ".jsonl" not in path.name:
         return False

@@ -15,6 +15,7 @@ def grade(
     predictions: Path,
     *,
     protocol: str | None = None,
+    results: Path | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Score stored predictions or transcripts.
@@ -24,10 +25,14 @@ def grade(
         predictions: a JSONL file (or .gz) in the benchmark's prediction form, transcripts.jsonl of `calm bench`, or
             (bfcl) a result file or folder of bfcl-eval.
         protocol: which scoring rules; the benchmark's first by default. A wrong name lists them.
+        results: also write a run's transcripts there as result files of the benchmark's own harness (bfcl).
         json: one JSON verdict a line on stdout, in the file's order, instead of the counts.
     """
-    from calm.bench.run import board_of, grade_file
+    from calm.bench.run import board_of, export_results, grade_file
 
+    if results:
+        written = export_results(benchmark, predictions, results, protocol)
+        screen.err().print(f"{results}: {len(written)} result files", markup=False)
     rows = grade_file(benchmark, predictions, protocol)
     if json:
         for row in rows:

@@ -12,14 +12,14 @@ from pydantic import JsonValue
 
 from calm.bench import Benchmark, Task, Verdict
 from calm.bench.bfcl import averages, entries, tasks, versions, world
-from calm.bench.bfcl.generate import Official, silence
+from calm.bench.bfcl.generate import Official, export, silence
 from calm.bench.bfcl.grade import error_of
 from calm.bench.bfcl.multi_turn import Entry
 from calm.bench.bfcl.predictions import NATIVE, NATIVES, PROTOCOLS, board, grade_predictions
 from calm.conversation import Assistant, Call, Conversation, Garbled, Message
 from calm.world import World
 
-__all__ = ["BFCL", "GENERATES", "PROTOCOLS", "Official", "board", "generating", "grade_predictions"]
+__all__ = ["BFCL", "GENERATES", "PROTOCOLS", "Official", "board", "export", "generating", "grade_predictions"]
 
 GENERATES = (*versions.VERSIONS, *NATIVES[1:])
 """Protocols beside `native` by which a model can be run: BFCL's own of each version, and ours on each one's data."""
