@@ -29,7 +29,8 @@ def bench(  # noqa: PLR0913  # one flag per thing a user may say
         sample_seed: another fixed sample.
         constrained: hold calls to the tools' schemas while decoding (local models).
         max_tokens: longest step in tokens; a longer one is Garbled.
-        protocol: how one benchmark prompts, reads and judges (bfcl: v3-2025-02, v4-2026-03, native-v4-2026-03).
+        protocol: how one benchmark prompts, reads and judges (bfcl: v3-2025-02, v4-2026-03,
+            native-v4-2026-03; api_bank: hammer).
         json: print the scores as JSON.
     """
     from calm.bench import ROOMS
