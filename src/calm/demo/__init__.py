@@ -27,7 +27,7 @@ def data_recipe() -> DataRecipe:
     """The shipped sample and conversations played out in the town."""
     parts = [
         {"source": "sample", "utterances": 4, "tools": 2},
-        {"source": "town", "count": 36, "domains": ["restaurant"]},
+        {"source": "town", "count": 36, "domains": ["restaurant"], "wordings": 1},
     ]
     return check(DataRecipe, {"name": "demo", "held_out": 0.12, "parts": parts}, "demo")
 
