@@ -298,8 +298,6 @@ def _json(row: dict[str, Any], key: str, default: Any) -> Any:
         except (ValueError, RecursionError) as error:
             raise FormatError(f"{key}: is not JSON: {error}") from error
     if value is not None and not isinstance(value, type(default)):
-        raise FormatError(f"{key}: is {type(value).__name__}, not {type(default).__name__}")
-    if value is not None and not isinstance(value, type(default)):
         raise FormatError(
             f"{key}: is {type(value).__name__}, not {'a list' if isinstance(default, list) else 'an object'}"
         )
