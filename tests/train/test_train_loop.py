@@ -111,5 +111,5 @@ def test_every_pass_sees_every_row_once_whatever_the_batch(recipe):
 
 def test_recipe_numbers_in_exponent_form_are_numbers(tmp_path):
     (tmp_path / "r.yaml").write_text("lr: 1e-4\nlora: {rank: 8}\n")
-    found = load(TrainRecipe, tmp_path / "r.yaml", ["lora.alpha=64", "warmup=5e-2"])
-    assert (found.lr, found.lora.rank, found.lora.alpha, found.warmup) == (1e-4, 8, 64, 0.05)
+    found = load(TrainRecipe, tmp_path / "r.yaml", ["lora.alpha=64", "optimiser.warmup=5e-2"])
+    assert (found.lr, found.lora.rank, found.lora.alpha, found.optimiser.warmup) == (1e-4, 8, 64, 0.05)

@@ -107,7 +107,8 @@ def test_a_thought_before_a_call_names_what_the_call_holds_or_what_changed():
     for made in MADE:
         for step in made.messages:
             if isinstance(step, Assistant) and len(step.calls) == 1 and step.calls[0].name.startswith("book_"):
-                named = [str(v) in (step.thought or "") for v in step.calls[0].arguments.values()]
+                given = step.calls[0].arguments.items()
+                named = [any(w in (step.thought or "") for w in (k.replace("_", " "), str(v))) for k, v in given]
                 assert all(named) or (any(named) and re.search("again|once more|repeat|takes", step.thought or ""))
 
 

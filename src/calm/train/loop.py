@@ -91,7 +91,9 @@ class Run:
         torch.manual_seed(recipe.seed)
         self.model = LoraLlama(base, recipe.lora)
         self.weights = list(self.model.parameters())
-        self.optimiser = torch.optim.AdamW(self.weights, lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True)
+        self.optimiser = torch.optim.AdamW(
+            self.weights, lr=recipe.lr, weight_decay=recipe.optimiser.weight_decay, fused=True
+        )
         self.total = rows.steps(len(data), recipe)
         self.done = 0
         self.before: float | None = None
@@ -149,7 +151,7 @@ class Run:
 
     def _schedule(self) -> float:
         """Share of the full learning rate at this step: up over the warm-up, then straight down to zero."""
-        warm = max(1, round(self.recipe.warmup * self.total))
+        warm = max(1, round(self.recipe.optimiser.warmup * self.total))
         return (self.done + 1) / warm if self.done < warm else (self.total - self.done) / max(1, self.total - warm)
 
     @torch.no_grad()

@@ -82,10 +82,10 @@ def _conversation(number: int, seed: int, domains: Sequence[str], wordings: int 
     if rng.random() < 0.12:
         said, thought, reply = rng.choice(words.SMALL_TALK)
         scene.user(said)
-        scene.say(scene.words(thought), scene.words(reply))
+        scene.say(scene.worded(thought), scene.worded(reply))
     _task(scene, [random_goal(d, rng) for d in (main, *pair)], cancels)
     scene.user(thanks(rng))
-    scene.say(scene.words(words.ENDING), scene.words(words.BYE))
+    scene.say(scene.worded(words.ENDING), scene.worded(words.BYE))
     return scene.conversation()
 
 
@@ -112,9 +112,14 @@ class _Scene:
         """Slots that hold from the next user turn on."""
         self._known |= {f"{domain}-{key}": value for key, value in slots.items()}
 
-    def words(self, halves: words.Halves, **blanks: str) -> str:
+    def worded(self, halves: words.Halves, **blanks: str) -> str:
         """One of the assistant's wordings, drawn for this conversation and this place in it."""
         return words.worded(halves, self.wordings, self.id, len(self.messages), **blanks)
+
+    def knowing(self, halves: words.Halves, name: str, slots: Slots) -> str:
+        """A thought on what is known for a tool: the slots it takes, with or without their values."""
+        known = self.arguments(name, slots)
+        return self.worded(halves, slots=listed([key.replace("_", " ") for key in known]), pairs=pairs(known))
 
     def say(self, thought: str, text: str) -> None:
         """The assistant answers without a call."""
@@ -187,8 +192,8 @@ def _tell(scene: _Scene, domain: str, slots: Slots, askable: Sequence[str], chos
 
 def _ask(scene: _Scene, domain: str, left: Slots) -> None:
     for slot in left:
-        reply = scene.words(words.QUESTION, plain=QUESTIONS[slot], which=words.WHICH[slot])
-        scene.say(scene.words(words.ASKING, slot=_called(slot)), reply)
+        reply = scene.worded(words.QUESTION, plain=QUESTIONS[slot], which=words.WHICH[slot])
+        scene.say(scene.worded(words.ASKING, slot=_called(slot)), reply)
         scene.user(answer(left, scene.rng), domain, left)
 
 
@@ -209,24 +214,23 @@ def _search(scene: _Scene, goal: Goal) -> dict[str, Any]:
     plan = PLANS[goal.domain]
     area, find = scene.states[-1].get(f"{goal.domain}-area"), plan.find or ""
     wishes = {**goal.wishes, "area": area} if area else goal.wishes
-    thought = scene.words(words.SEARCHING, pairs=pairs(scene.arguments(find, wishes)))
-    (result,) = scene.act(thought, (find, wishes))
+    (result,) = scene.act(scene.knowing(words.SEARCHING, find, wishes), (find, wishes))
     if not result["rows"]:
         result = _search_elsewhere(scene, goal, wishes)
     row = result["rows"][0]
-    thought = scene.words(words.OFFERING, found=_matches(result), name=row[plan.key])
-    closing = " " + scene.words(words.SHALL, it="it") if plan.book else ""
+    thought = scene.worded(words.OFFERING, found=_matches(result), name=row[plan.key])
+    closing = " " + scene.worded(words.SHALL, it="it") if plan.book else ""
     scene.say(thought, _pitch(scene, goal.domain, row) + closing)
     return row
 
 
 def _search_elsewhere(scene: _Scene, goal: Goal, wishes: Slots) -> dict[str, Any]:
     """Nothing fits in the area wished for; what is found in the one that the user names instead."""
-    reply = scene.words(words.NO_MATCH, what=described(goal.domain, wishes).partition(" ")[2])
-    scene.say(scene.words(words.OTHER_AREA, area=str(wishes["area"])), reply)
+    reply = scene.worded(words.NO_MATCH, what=described(goal.domain, wishes).partition(" ")[2])
+    scene.say(scene.worded(words.OTHER_AREA, area=str(wishes["area"])), reply)
     right = {"area": goal.wishes["area"]}
     scene.user(answer(right, scene.rng), goal.domain, right)
-    thought = scene.words(words.SEARCHING_AGAIN, area=str(right["area"]))
+    thought = scene.worded(words.SEARCHING_AGAIN, area=str(right["area"]))
     (result,) = scene.act(thought, (PLANS[goal.domain].find or "", goal.wishes))
     return result
 
@@ -236,43 +240,42 @@ def _search_both(scene: _Scene, goals: list[Goal]) -> dict[str, Any]:
     for goal in goals:
         scene.know(goal.domain, goal.wishes)
     scene.user(request([described(goal.domain, goal.wishes) for goal in goals], scene.rng))
-    thought = scene.words(words.SEARCHING_BOTH, things=" and ".join(goal.domain for goal in goals))
+    thought = scene.worded(words.SEARCHING_BOTH, things=" and ".join(goal.domain for goal in goals))
     results = scene.act(thought, *[(PLANS[g.domain].find or "", g.wishes) for g in goals])
     rows = [result["rows"][0] for result in results]
     pitches = [_pitch(scene, goal.domain, row) for goal, row in zip(goals, rows, strict=True)]
     names = [row["name"] for row in rows]
-    reply = " ".join([*pitches, scene.words(words.SHALL, it=names[0])])
-    scene.say(scene.words(words.OFFERING_BOTH, names=listed(names)), reply)
+    reply = " ".join([*pitches, scene.worded(words.SHALL, it=names[0])])
+    scene.say(scene.worded(words.OFFERING_BOTH, names=listed(names)), reply)
     return rows[0]
 
 
 def _address(scene: _Scene, find: str, row: dict[str, Any]) -> None:
     scene.user(scene.rng.choice(ADDRESS))
     if "address" not in row:
-        thought = scene.words(words.LOOKING_UP, name=row["name"])
+        thought = scene.worded(words.LOOKING_UP, name=row["name"])
         (result,) = scene.act(thought, (find, {"name": row["name"]}))
         row = result["rows"][0]
     known = {"name": row["name"], "address": row["address"]}
-    scene.say(scene.words(words.ADDRESS, **known), scene.words(words.WHERE, **known))
+    scene.say(scene.worded(words.ADDRESS, **known), scene.worded(words.WHERE, **known))
 
 
 def _book(scene: _Scene, goal: Goal, chosen: Slots, cancels: bool) -> None:
     plan, book = PLANS[goal.domain], PLANS[goal.domain].book or ""
     slots: dict[str, JsonValue] = {**goal.wishes, **goal.booking, **chosen}
-    thought = scene.words(words.BOOKING, pairs=pairs(scene.arguments(book, slots)))
-    (result,) = scene.act(thought, (book, slots))
+    (result,) = scene.act(scene.knowing(words.BOOKING, book, slots), (book, slots))
     if result.get("free"):
         _offer_others(scene, result, _called(plan.flexible))
         slots[plan.flexible] = result["free"][0]
         result = _book_other(scene, goal, slots)
     if "reference" not in result:
-        scene.say(scene.words(words.NONE_FREE), scene.words(words.NOTHING_ELSE, error=result["error"]))
+        scene.say(scene.worded(words.NONE_FREE), scene.worded(words.NOTHING_ELSE, error=result["error"]))
         return
     what, reference = str(slots.get(plan.key) or "the taxi"), result["reference"]
     full = f"{what} {fragments(without(slots, goal.wishes))}"
     scene.say(
-        scene.words(words.BOOKED, reference=reference),
-        scene.words(words.CONFIRMED, what=full, reference=reference),
+        scene.worded(words.BOOKED, reference=reference),
+        scene.worded(words.CONFIRMED, what=full, reference=reference),
     )
     if cancels:
         _cancel(scene, reference)
@@ -281,8 +284,8 @@ def _book(scene: _Scene, goal: Goal, chosen: Slots, cancels: bool) -> None:
 def _offer_others(scene: _Scene, refusal: dict[str, Any], slot: str) -> None:
     free, verb = refusal["free"], "are" if len(refusal["free"]) > 1 else "is"
     named = listed([spoken(value) for value in free])
-    reply = scene.words(words.INSTEAD, error=refusal["error"], free=named, verb=verb)
-    scene.say(scene.words(words.REFUSED, free=f"{slot} {listed(free)}"), reply)
+    reply = scene.worded(words.INSTEAD, error=refusal["error"], free=named, verb=verb)
+    scene.say(scene.worded(words.REFUSED, free=f"{slot} {listed(free)}"), reply)
 
 
 def _book_other(scene: _Scene, goal: Goal, slots: Slots) -> dict[str, Any]:
@@ -290,7 +293,7 @@ def _book_other(scene: _Scene, goal: Goal, slots: Slots) -> dict[str, Any]:
     plan = PLANS[goal.domain]
     value = slots[plan.flexible]
     scene.user(accept(value, scene.rng), goal.domain, {plan.flexible: value})
-    thought = scene.words(words.BOOKING_AGAIN, slot=_called(plan.flexible), value=str(value))
+    thought = scene.worded(words.BOOKING_AGAIN, slot=_called(plan.flexible), value=str(value))
     (result,) = scene.act(thought, (plan.book or "", slots))
     return result
 
@@ -298,8 +301,8 @@ def _book_other(scene: _Scene, goal: Goal, slots: Slots) -> dict[str, Any]:
 def _cancel(scene: _Scene, reference: str) -> None:
     scene.user(scene.rng.choice(CANCEL))
     known = {"reference": reference}
-    scene.act(scene.words(words.CANCELLING, **known), ("cancel_booking", known))
-    scene.say(scene.words(words.CANCELLED, **known), scene.words(words.GONE, **known))
+    scene.act(scene.worded(words.CANCELLING, **known), ("cancel_booking", known))
+    scene.say(scene.worded(words.CANCELLED, **known), scene.worded(words.GONE, **known))
 
 
 # --- the assistant's words -------------------------------------------------------------------------------------------
@@ -319,10 +322,10 @@ def _matches(result: dict[str, Any]) -> str:
 def _pitch(scene: _Scene, domain: str, row: dict[str, Any]) -> str:
     if domain == "train":
         what = f"leaving at {row['leave']} and arriving at {row['arrive']}"
-        return scene.words(words.PITCH, name=row["train_id"], what=what)
+        return scene.worded(words.PITCH, name=row["train_id"], what=what)
     entry = {"free": "free to enter"}.get(row.get("entry", ""), f"entry is {row.get('entry')}")
     what = described(domain, row) + (f", {entry}" if "entry" in row else "")
-    return scene.words(words.PITCH, name=row["name"], what=what)
+    return scene.worded(words.PITCH, name=row["name"], what=what)
 
 
 # --- the part ------------------------------------------------------------------------------------------------------

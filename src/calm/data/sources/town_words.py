@@ -24,7 +24,7 @@ def worded(halves: Halves, most: int | None, *key: str | int, **blanks: str) -> 
 # --- thoughts --------------------------------------------------------------------------------------------------------
 
 KNOWN = (
-    "I know {pairs}",
+    "I know {slots}",
     "I have {pairs}",
     "known: {pairs}",
     "the user wants {pairs}",
@@ -165,7 +165,7 @@ NONE_FREE: Halves = (
 )
 BOOKED: Halves = (
     (
-        "it is booked as {reference}",
+        "it is booked",
         "booked as {reference}",
         "booked, reference {reference}",
         "the booking is {reference}",
