@@ -9,7 +9,8 @@ import sys
 import pytest
 from rich.console import Console
 
-from calm.cli.chat import Chat, append, draw, plain, slots, talk, toolbox_of
+from calm.cli.chat import Chat, append, draw, plain, slots, talk
+from calm.cli.toolbox import toolbox_of
 from calm.conversation import Assistant, Call, Conversation, Garbled, Observation, User, read
 from calm.errors import HubError, StorageError, UsageError
 from calm.policy.scripted import Scripted

@@ -1,17 +1,22 @@
 """Functions as tools: the schema says what the function says, and nothing runs on wrong arguments."""
 
+import asyncio
 import enum
+import itertools
 import json
+import time
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import BaseModel, Field
+from typing_extensions import TypedDict
 
 from calm.conversation import Call
 from calm.errors import UsageError
-from calm.world.functions import Functions, ToolError, tool_of, writes
+from calm.world.functions import Functions, ToolError, tool, tool_of, writes
 
 
 class Colour(enum.Enum):
@@ -180,6 +185,103 @@ def test_writing_tools_are_known_by_name():
     def delete() -> None: ...
 
     assert Functions([paint, delete]).writing == {"delete"}
+
+
+def test_what_a_signature_cannot_say_is_said_by_marks():
+    @tool(writes=True, idempotent=True, timeout=5)
+    def put(key: str) -> None: ...
+
+    box = Functions([put, paint])
+    assert (box.writing, box.idempotent, box.timed) == ({"put"}, {"put"}, {"put"})
+    assert put(key="k") is None
+
+
+def test_async_functions_and_generators_of_both_kinds_are_waited_for_and_listed():
+    async def later(x: int) -> int:
+        await asyncio.sleep(0.01)
+        return x + 1
+
+    def count(to: int) -> Any:
+        yield from range(to)
+
+    async def drip(to: int) -> Any:
+        for n in range(to):
+            await asyncio.sleep(0)
+            yield {"n": n}
+
+    assert (ran(later, x=1), ran(count, to=3)) == (2, [0, 1, 2])
+    assert ran(drip, to=2) == [{"n": 0}, {"n": 1}]
+
+
+def test_async_functions_share_one_loop_so_that_what_one_opened_serves_the_next():
+    async def loop() -> int:
+        return id(asyncio.get_running_loop())
+
+    assert ran(loop) == ran(loop)
+
+
+def test_an_endless_generator_is_listed_until_there_is_more_than_can_be_shown():
+    def forever() -> Any:
+        yield from itertools.count()
+
+    observation = Functions([forever], limit=60).run(Call(name="forever", arguments={}))
+    assert observation.startswith("[0, 1, 2, 3")
+    assert "(cut: " in observation
+
+
+def test_a_slow_function_is_a_timeout_and_a_slow_async_one_is_cancelled():
+    ended = []
+
+    @tool(timeout=0.05)
+    def sleeps() -> None:
+        time.sleep(0.5)
+
+    @tool(timeout=0.05)
+    async def waits() -> None:
+        try:
+            await asyncio.sleep(5)
+        except asyncio.CancelledError:
+            ended.append("cancelled")
+            raise
+
+    assert ran(sleeps) == {"error": "sleeps failed: no answer within 0.05 s", "type": "timeout"}
+    assert ran(waits)["type"] == "timeout"
+    time.sleep(0.1)
+    assert ended == ["cancelled"]
+
+
+def test_a_typed_dict_and_a_date_go_in_and_come_back():
+    class Stay(TypedDict):
+        nights: int
+        at: datetime
+
+    def book(stay: Stay) -> Stay:
+        return stay
+
+    assert ran(book, stay={"nights": "2", "at": "2026-01-02T03:04:05Z"})["at"] == "2026-01-02T03:04:05Z"
+    assert "stay.nights" in ran(book, stay={"nights": "x", "at": "2026-01-02"})["error"]
+
+
+@pytest.mark.parametrize("value", [b"\x89PNG", {"a": [bytearray(b"x")]}])
+def test_bytes_are_refused_rather_than_guessed_to_be_text(value):
+    def picture() -> Any:
+        return value
+
+    assert "bytes" in ran(picture)["error"]
+
+
+def test_a_check_finds_what_a_call_would_and_runs_nothing():
+    box = Functions([paint])
+    assert box.check(Call(name="paint", arguments={"wall": "w", "size": "small"})) is None
+    assert "'size'" in str(box.check(Call(name="paint", arguments={"wall": "w"})))
+    assert "'brush'" in str(box.check(Call(name="brush", arguments={})))
+
+
+def test_a_hint_that_names_nothing_is_a_usage_error():
+    def lost(x: "Nowhere") -> None: ...  # noqa: F821  # ty: ignore[unresolved-reference]
+
+    with pytest.raises(UsageError, match="Nowhere"):
+        tool_of(lost)
 
 
 def test_methods_lose_self():

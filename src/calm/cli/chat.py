@@ -3,22 +3,22 @@
 import contextlib
 import copy
 import importlib
-import importlib.util
-import inspect
 import io
 import sys
 import uuid
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
+from cyclopts import Parameter
 from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
 
 from calm.agent import converse
 from calm.cli.screen import progress
+from calm.cli.toolbox import Sources, asking, gathered, guarded, refusing, typed_answer
 from calm.conversation import (
     Assistant,
     Call,
@@ -31,13 +31,13 @@ from calm.conversation import (
     User,
     to_row,
 )
-from calm.errors import CalmError, StorageError, UsageError
+from calm.errors import CalmError, StorageError
 from calm.files import dumps
 from calm.policy import Policy, load
 from calm.report.words import call_line, pretty, value, visible
 from calm.world import Toolbox
 from calm.world.dialogue import Dialogue
-from calm.world.functions import Functions
+from calm.world.guard import Guarded
 from calm.world.town import OFFERED, Town
 
 HELP = """/tools      what the model may call
@@ -244,32 +244,16 @@ def append(path: Path, conversation: Conversation) -> None:
 # --- the verb ------------------------------------------------------------------------------------------------------
 
 
-def toolbox_of(path: Path) -> Functions:
-    """The public functions that a Python file defines, as tools; the file is run to get them.
-
-    Raises:
-        UsageError: no such file, it fails when run, or it defines nothing that can be a tool.
-    """
-    spec = importlib.util.spec_from_file_location(f"calm_tools_{path.stem}", path)
-    if spec is None or spec.loader is None or not path.is_file():
-        raise UsageError(f"{path}: no such Python file; --tools wants a file.py whose functions become tools")
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise UsageError(f"{path}: fails when run: {type(error).__name__}: {error}") from error
-    own = [f for name, f in inspect.getmembers(module, inspect.isfunction) if not name.startswith("_")]
-    functions = [f for f in own if f.__module__ == module.__name__]
-    if not functions:
-        raise UsageError(f"{path}: defines no public function; write one with type hints and a docstring")
-    return Functions(functions)
-
-
-def chat(
+def chat(  # noqa: PLR0913  # one flag per thing a user may say
     *,
     model: str = "calm-135m",
     world: Literal["town", "multiwoz", "none"] = "town",
     tools: Path | None = None,
+    openapi: Annotated[Sequence[str], Parameter(negative="", show_default=False)] = (),
+    mcp: Annotated[Sequence[str], Parameter(negative="", show_default=False)] = (),
+    include: Annotated[Sequence[str], Parameter(negative="", show_default=False)] = ("*",),
+    yes: Annotated[bool, Parameter(negative="")] = False,
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
     constrained: bool = True,
     save: Path | None = None,
     system: str | None = None,
@@ -284,11 +268,22 @@ def chat(
         world: What the tools act on: town, the small city of Aldermere; multiwoz, the database of that benchmark
             (CALM_DATA); or none for plain talk.
         tools: A Python file whose public functions become the tools instead. THE FILE IS EXECUTED: use only your own.
+        openapi: An OpenAPI 3 document (file or URL) whose operations become tools, or SPEC@URL to call another server
+            than it names; may be given several times, and together with --tools and --mcp.
+        mcp: An MCP server, as a URL or as the command that starts it, e.g. "KEY= npx -y some-server", where KEY= hands
+            that variable on. THE COMMAND IS EXECUTED.
+        include: Take only tools that fit such a pattern, e.g. `GET *` or `find_*`, of each --openapi and --mcp.
+        yes: Run tools that change something without asking; otherwise they are asked for, and refused in a pipe.
+        dry_run: Run no tool that changes something; the model is told what would have been done.
         constrained: Hold calls to the tools' schemas while decoding; local models only.
         save: Append the conversation to this JSONL file when it ends; `calm show` opens it.
         system: Standing instructions, put before the conversation.
     """
-    toolbox = toolbox_of(tools) if tools else _world(world)
+    sources, notes, origin = Sources(tools, openapi, mcp, include), [], world
+    toolbox: Toolbox = _world(world if not sources else "none")
+    if sources:
+        own, notes = gathered(sources)
+        toolbox, origin = guarded(own, None if yes else refusing, dry_run), "+".join(own.toolboxes)
     answering = Dialogue(toolbox, lambda conversation: None)  # each turn ends where the person's next words begin
     with progress() as tick:
         policy = load(model, constrained=constrained, progress=tick)
@@ -296,13 +291,13 @@ def chat(
         id=f"chat-{uuid.uuid4().hex[:12]}",
         tools=toolbox.tools,
         messages=(System(content=system),) if system else (),
-        origin=f"chat/{tools.name if tools else world}",
+        origin=f"chat/{origin}",
         meta={"model": policy.name},
     )
     if sys.stdin.isatty() and sys.stdout.isatty():
-        _terminal(policy, answering, start, save)
+        _terminal(policy, answering, start, save, notes)
     else:
-        _piped(policy, answering, start, save)
+        _piped(policy, answering, start, save, notes)
 
 
 def _world(name: str) -> Toolbox:
@@ -313,15 +308,20 @@ def _world(name: str) -> Toolbox:
     return Town(tuple(OFFERED) if name == "town" else ())
 
 
-def _terminal(policy: Policy, world: Dialogue, start: Conversation, save: Path | None) -> None:
+def _terminal(policy: Policy, world: Dialogue, start: Conversation, save: Path | None, notes: list[str]) -> None:
     console = Console(highlight=False)
     console.print(Text(f"{policy.name} · {len(start.tools)} tools · /help lists the commands", "dim"))
-    chat = Chat(policy, world, start, lambda event: draw(event, console), lambda: console.status("thinking"))
+    spinner = console.status("thinking")
+    if isinstance(world.toolbox, Guarded) and world.toolbox.approve:
+        world.toolbox.approve = asking(typed_answer(console), spinner)
+    chat = Chat(policy, world, start, lambda event: draw(event, console), lambda: spinner)
+    for note in notes:
+        chat.show(note)
     with saved(chat, save):
         talk(chat, typed(console))
 
 
-def _piped(policy: Policy, world: Dialogue, start: Conversation, save: Path | None) -> None:
+def _piped(policy: Policy, world: Dialogue, start: Conversation, save: Path | None, notes: list[str]) -> None:
     for stream in (sys.stdin, sys.stdout):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a stray byte must not end the conversation
@@ -332,6 +332,8 @@ def _piped(policy: Policy, world: Dialogue, start: Conversation, save: Path | No
         sys.stdout.flush()
 
     chat = Chat(policy, world, start, show)
+    for note in notes:
+        chat.show(note)
     with saved(chat, save):
         talk(chat, sys.stdin, patient=False)
 

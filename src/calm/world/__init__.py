@@ -22,13 +22,19 @@ class World(Protocol):
 class Offering(World, Protocol):
     """A World in which the tools change as it goes on: after each of its answers `offered` are the ones there are."""
 
-    offered: tuple[Tool, ...]
+    @property
+    def offered(self) -> tuple[Tool, ...]:
+        """The tools there are now."""
+        ...
 
 
 class Toolbox(Protocol):
     """Tools that can be run; one toolbox per conversation, so nothing leaks between two."""
 
-    tools: tuple[Tool, ...]
+    @property
+    def tools(self) -> tuple[Tool, ...]:
+        """What can be called; a toolbox that follows a server may offer others after a call."""
+        ...
 
     def run(self, call: Call) -> str:
         """The observation of a call as JSON text; an unknown tool or wrong argument is an `{"error": ...}` in it."""

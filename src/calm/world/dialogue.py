@@ -12,7 +12,7 @@ from random import Random
 
 from pydantic import JsonValue
 
-from calm.conversation import Assistant, Call, Conversation, Garbled, Message, Observation, Step, System, User
+from calm.conversation import Assistant, Call, Conversation, Garbled, Message, Observation, Step, System, Tool, User
 from calm.errors import UsageError
 from calm.files import dumps
 from calm.world import Toolbox
@@ -46,6 +46,11 @@ class Dialogue:
     def __init__(self, toolbox: Toolbox, user: Speaker) -> None:
         self.toolbox, self.user = toolbox, user
         self._failed: Counter[str] = Counter()
+
+    @property
+    def offered(self) -> tuple[Tool, ...]:
+        """The toolbox's tools as they are now: a server may add some in the middle of a conversation."""
+        return self.toolbox.tools
 
     def start(self, id: str = "", origin: str = "") -> Conversation:
         """Where an episode begins: the tools and the user's first words.

@@ -1,21 +1,24 @@
 """Python functions as tools: the schema comes from signature and docstring, arguments are checked before anything runs.
 
 Whatever goes wrong in a call comes back as `{"error": ...}` text that names the argument, the value and what is
-allowed, because the model has to mend it; an exception must not end a conversation.
+allowed, because the model has to mend it; an exception must not end a conversation. Functions may be `async` and may
+be generators, whose items come back as a list.
 """
 
 import inspect
-from collections.abc import Callable, Iterable
+import json
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar, get_type_hints
 
 import docstring_parser
 from pydantic import TypeAdapter, ValidationError
-from pydantic.errors import PydanticSchemaGenerationError
+from pydantic.errors import PydanticUserError
 from pydantic_core import to_jsonable_python
 
 from calm.conversation import TOOL_NAME, Call, Tool
 from calm.errors import UsageError
 from calm.files import dumps
+from calm.world.background import Slow, shared, within
 
 LIMIT = 4000
 """Longest observation in characters: about a thousand tokens, more than a small model's context can spare."""
@@ -34,12 +37,29 @@ class ToolError(Exception):
 
 def writes(function: F) -> F:
     """Mark a function that changes something, so that whoever runs it can ask for approval first."""
-    function.__dict__["writes"] = True
-    return function
+    return tool(writes=True)(function)
+
+
+def tool(*, writes: bool = False, idempotent: bool = False, timeout: float | None = None) -> Callable[[F], F]:
+    """Say of a function what its signature cannot: it stays the function it was.
+
+    Args:
+        writes: it changes something; whoever runs it can ask for approval first.
+        idempotent: calling it twice does no more than calling it once, so a failed call may be repeated.
+        timeout: seconds after which its answer is no longer waited for; an `async` one is cancelled then.
+    """
+
+    def mark(function: F) -> F:
+        function.__dict__.update(writes=writes, idempotent=idempotent, timeout=timeout)
+        return function
+
+    return mark
 
 
 class Functions:
-    """A Toolbox of plain functions (or bound methods); `writing` names those marked with `writes`.
+    """A Toolbox of functions or bound methods, plain, `async` or generators.
+
+    `writing` and `idempotent` name those marked so, `timed` those that keep a time limit of their own.
 
     Raises:
         UsageError: a function that cannot be a tool, or two of the same name.
@@ -49,6 +69,8 @@ class Functions:
         known = [_Known.of(function) for function in functions]
         self.tools = tuple(k.tool for k in known)
         self.writing = frozenset(k.tool.name for k in known if getattr(k.function, "writes", False))
+        self.idempotent = frozenset(k.tool.name for k in known if getattr(k.function, "idempotent", False))
+        self.timed = frozenset(k.tool.name for k in known if k.timeout is not None)
         self._known = {k.tool.name: k for k in known}
         self._limit = limit
         if len(self._known) < len(known):
@@ -57,20 +79,109 @@ class Functions:
     def run(self, call: Call) -> str:
         """The function's result as JSON, cut after `limit` characters; every failure as `{"error": ...}`."""
         try:
-            text = dumps(to_jsonable_python(self._run(call)))
+            text = dumps(_jsonable(self._run(call)))
         except ToolError as error:
             text = dumps(to_jsonable_python({"error": str(error), **error.details}))
+        except Slow as error:
+            text = fault(f"{call.name} failed: {error}", "timeout")
         except Exception as error:  # noqa: BLE001  # the boundary: a tool must not end the conversation
-            text = dumps({"error": f"{call.name} failed: {type(error).__name__}: {error}"})
-        if len(text) <= self._limit:
-            return text
-        return f"{text[: self._limit]} ... (cut: {len(text)} characters, shown are the first {self._limit})"
+            text = fault(f"{call.name} failed: {type(error).__name__}: {error}", _kind(error))
+        return cut(text, self._limit)
 
-    def _run(self, call: Call) -> Any:
+    def check(self, call: Call) -> str | None:
+        """The observation of a call that cannot be run, None for one that can; nothing runs."""
+        try:
+            self._function(call).checked(call.arguments)
+        except ToolError as error:
+            return dumps(to_jsonable_python({"error": str(error), **error.details}))
+        return None
+
+    def _function(self, call: Call) -> "_Known":
         if call.name not in self._known:
             raise ToolError(f"no function {call.name!r}; there are: {', '.join(self._known) or 'none'}")
-        known = self._known[call.name]
-        return known.function(**known.checked(call.arguments))
+        return self._known[call.name]
+
+    def _run(self, call: Call) -> Any:
+        known = self._function(call)
+        arguments = known.checked(call.arguments)
+        return within(known.timeout, lambda: self._settled(known.function(**arguments), known.timeout))
+
+    def _settled(self, result: Any, timeout: float | None) -> Any:
+        """What a function gave back once it is waited for, or listed until there is more than can be shown."""
+        if inspect.isawaitable(result):
+            return shared().wait(result, timeout)
+        if isinstance(result, AsyncIterator):
+            return shared().wait(_listed(result, self._limit), timeout)
+        if isinstance(result, Iterator):
+            return list(_until(result, self._limit))
+        return result
+
+
+# --- what comes back -------------------------------------------------------------------------------------------------
+
+
+def fault(message: str, type: str, **more: Any) -> str:
+    """An error as the observation of a call: what went wrong, of which kind it is, and what may help (`hint`)."""
+    return dumps(to_jsonable_python({"error": message, "type": type, **more}))
+
+
+def cut(text: str, limit: int) -> str:
+    """At most `limit` characters of an observation, and a note where more were left out."""
+    if len(text) <= limit:
+        return text
+    return f"{text[:limit]} ... (cut: {len(text)} characters, shown are the first {limit})"
+
+
+def as_json(text: str) -> str:
+    """Text from outside as JSON: as it is where it is JSON already, else as a string."""
+    try:
+        return dumps(json.loads(text))
+    except (ValueError, RecursionError):
+        return dumps(text)
+
+
+def _kind(error: Exception) -> str:
+    """`timeout` and `unavailable` are worth another try; anything else is named as Python names it."""
+    if isinstance(error, TimeoutError):
+        return "timeout"
+    return "unavailable" if isinstance(error, ConnectionError) else type(error).__name__
+
+
+def _jsonable(value: Any) -> Any:
+    _no_bytes(value)
+    return to_jsonable_python(value)
+
+
+def _no_bytes(value: Any) -> None:
+    if isinstance(value, bytes | bytearray | memoryview):
+        raise TypeError(f"gave back {len(value)} bytes; give back text, or bytes encoded as text")
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, Sequence | set | frozenset) and not isinstance(value, str):
+        for item in value:
+            _no_bytes(item)
+
+
+def _until(items: Iterable[Any], limit: int) -> Iterator[Any]:
+    size = 0
+    for item in items:
+        yield item
+        size += len(dumps(_jsonable(item))) + 2
+        if size > limit:
+            return
+
+
+async def _listed(items: AsyncIterator[Any], limit: int) -> list[Any]:
+    listed, size = [], 0
+    async for item in items:
+        listed.append(item)
+        size += len(dumps(_jsonable(item))) + 2
+        if size > limit:
+            break
+    return listed
+
+
+# --- what goes in ----------------------------------------------------------------------------------------------------
 
 
 def tool_of(function: Function) -> Tool:
@@ -96,6 +207,10 @@ class _Known(NamedTuple):
     tool: Tool
     parameters: dict[str, _Parameter]
 
+    @property
+    def timeout(self) -> float | None:
+        return getattr(self.function, "timeout", None)
+
     @classmethod
     def of(cls, function: Function) -> "_Known":
         name = getattr(function, "__name__", "")
@@ -103,7 +218,7 @@ class _Known(NamedTuple):
             raise UsageError(f"{function!r} has no name that a model could call; give it one with def")
         doc = docstring_parser.parse(inspect.getdoc(function) or "", docstring_parser.DocstringStyle.GOOGLE)
         said = {p.arg_name: " ".join((p.description or "").split()) for p in doc.params}
-        hints = get_type_hints(function, include_extras=True)
+        hints = _hints(name, function)
         parameters, properties = {}, {}
         for key, parameter in inspect.signature(function).parameters.items():
             adapter = _adapter(name, parameter, hints.get(key, Any))
@@ -135,15 +250,23 @@ class _Known(NamedTuple):
             raise ToolError(f"{self.tool.name}: argument {where!r} is {first['input']!r}; {first['msg']}") from error
 
 
+def _hints(name: str, function: Function) -> dict[str, Any]:
+    try:
+        return get_type_hints(function, include_extras=True)
+    except NameError as error:
+        raise UsageError(f"{name}: a type hint names something that is not there: {error}") from error
+
+
 def _adapter(name: str, parameter: inspect.Parameter, hint: Any) -> TypeAdapter[Any]:
     if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
         raise UsageError(f"{name}: parameter {parameter.name!r} is {parameter.kind.description}; give each a name")
     optional = parameter.default is None and hint is not Any
     try:
         return TypeAdapter(hint | None if optional else hint)
-    except (PydanticSchemaGenerationError, TypeError) as error:
+    except (PydanticUserError, TypeError) as error:
+        why = str(error).partition("\n")[0]
         raise UsageError(
-            f"{name}: parameter {parameter.name!r} has a type that JSON cannot express: {hint!r}"
+            f"{name}: parameter {parameter.name!r} has a type that JSON cannot express: {hint!r}; {why}"
         ) from error
 
 
