@@ -12,10 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from calm.bench import Benchmark, Task
 from calm.bench.api_bank import APIBank, Hammer, ceilings, fixed
 from calm.bench.api_bank.due import is_search
-from calm.bench.api_bank.grade import grade
 from calm.bench.api_bank.predictions import sample
+from calm.conversation import Conversation
 from calm.files import read_jsonl
 from calm.hub.corpora import corpus
 
@@ -82,28 +83,30 @@ def searches() -> None:
 
 def texts() -> None:
     """Controls of the text metrics over Hammer's files."""
-    golds: dict[str, list[str]] = {}
-    for task in Hammer().tasks():
-        golds.setdefault(task.category, []).append(str(task.gold))
-    for level, due in golds.items():
-        rows = [
-            (kind, *(value if "_" in key else value / 100 for key, value in found.items()))
-            for kind, found in ceilings.texts(due).items()
-        ]
-        head = ("answer, %", "Rouge-L", "Rouge-1", "Rouge-2", "BLEU-4", "API F1", "parameter F1")
-        table(f"Controls, text, {level} ({len(due)})", head, rows)
+    bench = Hammer()
+    keys = ("rouge-l", "rouge-1", "rouge-2", "bleu-4", "api_f1", "param_f1")
+    head = ("answer, %", "Rouge-L", "Rouge-1", "Rouge-2", "BLEU-4", "API F1", "parameter F1")
+    for level in LEVELS[:2]:
+        tasks = [task for task in bench.tasks() if task.category == f"level-{level}"]
+        said = {"gold": [bench.gold(task) for task in tasks], **bench.controls(tasks)}
+        found = {kind: summary(bench, tasks, answers) for kind, answers in said.items()}
+        rows = [(kind, *(scores[f"{key}.level-{level}"] for key in keys)) for kind, scores in found.items()]
+        table(f"Controls, text, level {level} ({len(tasks)})", head, rows)
 
 
 def native() -> None:
     """Controls of the native form that `calm bench api_bank` uses."""
     bench = APIBank()
     tasks = list(bench.tasks())
-    rows = []
-    for kind in ("right_api", "first_api"):
-        found = bench.summary([grade(task, bench.controls(task)[kind]) for task in tasks])
-        keys = ("exact", "exact.level-1", "api_f1", "param_f1", "rouge-l")
-        rows.append((kind, *(float(found[key]) for key in keys)))
-    table("Controls, native", ("no arguments, %", "exact", "exact, level 1", "API F1", "parameter F1", "Rouge-L"), rows)
+    keys = ("exact", "exact.level-1", "api_f1", "param_f1", "rouge-l")
+    found = {kind: summary(bench, tasks, answers) for kind, answers in bench.controls(tasks).items()}
+    rows = [(kind, *(scores[key] for key in keys)) for kind, scores in found.items()]
+    table("Controls, native", ("answer, %", "exact", "exact, level 1", "API F1", "parameter F1", "Rouge-L"), rows)
+
+
+def summary(bench: Benchmark, tasks: Sequence[Task], answers: Sequence[Conversation]) -> Mapping[str, float]:
+    """The averages of some answers."""
+    return bench.summary([bench.grade(task, said) for task, said in zip(tasks, answers, strict=True)])
 
 
 def main() -> None:

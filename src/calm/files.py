@@ -75,6 +75,8 @@ def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> int:
 
 def either(path: Path) -> Path:
     """`path` itself or its gzipped twin `path.gz`, whichever exists; a DataError that names both otherwise."""
+    if path.is_dir():
+        raise DataError(path, "is a folder, not a file")
     for candidate in (path, path.with_name(path.name + ".gz")):
         if candidate.is_file():
             return candidate
@@ -118,13 +120,14 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """The rows of a JSONL file with their 1-based numbers, streaming; a bad row is a DataError that names it."""
     found = either(path)
     opener = gzip.open if found.suffix == ".gz" else open
+    number = 0
     try:
-        with opener(found, "rt", encoding="utf-8", errors="surrogatepass") as stream:
+        with opener(found, "rb") as stream:  # as bytes, so that a byte that is no UTF-8 is found in its own row
             for number, line in enumerate(stream, 1):
                 if line.strip():
                     yield number, _row(found, number, line)
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise DataError(found, f"cannot be read ({error})") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(found, f"cannot be read ({error})", number + 1 if number else None) from error
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -165,9 +168,11 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:200]
 
 
-def _row(path: Path, number: int, line: str) -> dict[str, Any]:
+def _row(path: Path, number: int, line: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(line)
+        value = json.loads(line.decode("utf-8", "surrogatepass"))
+    except UnicodeDecodeError as error:
+        raise DataError(path, f"is not UTF-8 ({error.reason} at byte {error.start})", number) from error
     except (json.JSONDecodeError, RecursionError) as error:
         raise DataError(path, f"is not JSON: {error}", number) from error
     if not isinstance(value, dict):

@@ -8,6 +8,7 @@ from calm.bench.api_bank import APIBank, grade_predictions
 from calm.bench.api_bank.grade import grade, plain
 from calm.bench.api_bank.request import parse_request
 from calm.bench.api_bank.tasks import read, task
+from calm.bench.judge import controls
 from calm.conversation import Assistant, Call, Garbled
 from calm.errors import DataError
 from calm.files import read_jsonl, write_jsonl
@@ -98,10 +99,16 @@ def test_all_official_samples_are_read_and_the_controls_hold(corpora):
 def test_right_api_without_arguments_shows_how_soft_rouge_is(corpora):
     bench = APIBank()
     tasks = [t for t in bench.tasks() if t.category == "level-1"]
-    scores = bench.summary([bench.grade(t, bench.controls(t)["right_api"]) for t in tasks])
-    assert (scores["api_f1"], scores["param_recall"]) == (1, 0)
-    assert scores["exact"] < 0.05
-    assert scores["rouge-l"] > 0.5
+    scores = {kind: found["summary"] for kind, found in controls(bench, tasks).items()}
+    assert list(scores) == ["no arguments", "all X", "other's gold", "refusal", "first API"]
+    assert (scores["no arguments"]["api_f1"], scores["no arguments"]["param_recall"]) == (1, 0)
+    assert max(found["exact"] for found in scores.values()) < 0.05
+    assert min(scores[kind]["rouge-l"] for kind in scores if kind != "refusal") > 0.5
+
+
+def test_one_sample_alone_has_no_other_gold(sample):
+    assert "other's gold" not in APIBank().controls([sample])
+    assert "other's gold" in APIBank().controls([sample, sample])
 
 
 def test_exact_agrees_with_recorded_gold_outputs(corpora, reference, tmp_path):

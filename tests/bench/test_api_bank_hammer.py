@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from calm.bench import named
 from calm.bench.api_bank import ceilings, f1
+from calm.bench.api_bank.controls import texts
 from calm.bench.api_bank.hammer import AsText, error_of, said
-from calm.bench.run import replay
+from calm.bench.judge import controls, replay
 from calm.conversation import Assistant, Call, Garbled
 from calm.policy.scripted import Gold, Silent
 
@@ -57,13 +58,18 @@ def test_no_parameters_due_and_none_given_is_one_right_as_upstream_has_it():
 
 
 def test_controls_show_how_soft_the_text_metrics_are(corpora, bench):
-    golds = [task.gold for task in bench.tasks() if task.category == "level-1"]
-    found = ceilings.texts(golds)
-    assert found["gold"]["rouge-l"] == 100
-    assert found['all values "X"']["rouge-l"] > 85
-    assert found["right API, no arguments"]["rouge-l"] > 60
-    assert found["another sample's gold"]["rouge-l"] > 60
-    assert found['all values "X"']["param_f1"] < 0.02
+    tasks = [task for task in bench.tasks() if task.category == "level-1"]
+    found = {kind: scores["summary"] for kind, scores in controls(bench, tasks).items()}
+    assert list(found) == ["no arguments", "all X", "other's gold", "refusal"]
+    assert found["all X"]["rouge-l.level-1"] > 0.85
+    assert min(found[kind]["rouge-l.level-1"] for kind in ("no arguments", "other's gold")) > 0.6
+    assert found["all X"]["param_f1.level-1"] < 0.02
+
+
+def test_gold_that_is_no_list_of_calls_has_fewer_controls():
+    assert list(texts([GOLD, GOLD])) == ["gold", "no arguments", "all X", "other's gold", "refusal"]
+    assert list(texts([GOLD, "plain"])) == ["gold", "other's gold", "refusal"]
+    assert texts([GOLD, "plain"])["other's gold"] == ["plain", GOLD]
 
 
 def test_controls_get_nothing_where_calls_are_run(corpora):

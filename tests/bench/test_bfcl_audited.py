@@ -4,7 +4,7 @@ import pytest
 
 from calm.bench.bfcl import audited, entries, grade, predictions, tasks, versions
 from calm.bench.bfcl.averages import DROPPED
-from calm.bench.run import grade_file
+from calm.bench.grade import grade_file
 from calm.errors import HubError
 from calm.files import read_jsonl, write_jsonl
 

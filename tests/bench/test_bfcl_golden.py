@@ -7,7 +7,9 @@ import pytest
 from calm.bench import named
 from calm.bench.bfcl import BFCL, averages, decode, tasks
 from calm.bench.bfcl.grade import error_of
-from calm.bench.run import Plan, bounds, grade_file, judge, replay, run
+from calm.bench.grade import grade_file
+from calm.bench.judge import bounds, judge, replay
+from calm.bench.run import Plan, run
 from calm.conversation import Assistant, Garbled
 from calm.errors import DataError, HubError, UsageError
 from calm.files import read_jsonl, write_jsonl

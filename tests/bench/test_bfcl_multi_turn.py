@@ -7,7 +7,7 @@ import pytest
 
 from calm.bench.bfcl import entries, multi_turn
 from calm.bench.bfcl.simulators import IMPORTS, Code
-from calm.bench.run import grade_file
+from calm.bench.grade import grade_file
 from calm.errors import HubError
 from calm.files import read_jsonl, write_jsonl
 

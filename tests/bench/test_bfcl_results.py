@@ -5,7 +5,8 @@ import json
 import pytest
 
 from calm.bench.bfcl import BFCL, Official, board, ceilings, results, versions
-from calm.bench.run import Plan, board_of, export_results, grade_file, run, sample
+from calm.bench.grade import board_of, export_results, grade_file
+from calm.bench.run import Plan, run, sample
 from calm.errors import DataError, HubError, UsageError
 from calm.policy.scripted import Gold
 
@@ -104,5 +105,5 @@ def test_a_run_is_exported_and_gets_the_same_verdicts(make, protocol, written, t
     theirs = {row["id"]: row["error_type"] for row in grade_file("bfcl", tmp_path / "result", "v4-2026-03")}
     assert {results.spelt(row["id"], V4): row["error_type"] for row in ours} == theirs
     assert sum(row["valid"] for row in ours) > 25
-    title, _ = board_of("bfcl", folder / "transcripts.jsonl", ours, protocol) or ("", [])
+    title = board_of("bfcl", folder / "transcripts.jsonl", ours, protocol).title
     assert title == f"{bench.version}, {protocol}"

@@ -8,7 +8,8 @@ import pytest
 from calm.agent import converse
 from calm.bench.bfcl import BFCL, Official, entries, versions, world
 from calm.bench.bfcl.world import LIMITS, STEPS, Trajectory
-from calm.bench.run import Plan, judge, replay, run
+from calm.bench.judge import judge, replay
+from calm.bench.run import Plan, run
 from calm.conversation import Assistant, Call, Garbled, Observation, User, from_row, to_row
 from calm.errors import HubError
 from calm.policy.scripted import Gold, Scripted, Silent

@@ -4,7 +4,9 @@ import json
 
 import pytest
 
-from calm.bench.run import Plan, bounds, grade_file, grade_transcripts, judge, run, sample
+from calm.bench.grade import grade_file
+from calm.bench.judge import bounds, grade_transcripts, judge
+from calm.bench.run import Plan, run, sample
 from calm.bench.toy import Toy
 from calm.conversation import Garbled, read
 from calm.errors import DataError, ModelError, StorageError, UsageError

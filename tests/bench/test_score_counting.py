@@ -1,28 +1,13 @@
-"""Counting: intervals, tallies and the paired test, against values worked out elsewhere."""
+"""Counting: tallies, intervals of averages, paired differences, against values worked out elsewhere."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from calm.bench import Verdict
-from calm.bench.score import by_category, compare, errors, mcnemar, tally, wilson
-from calm.errors import UsageError
+from calm.bench.score import by_category, compare, errors, intervals, tally
 
 
 def verdict(name, valid, category="a", error=None):
     return Verdict(id=name, category=category, valid=valid, error_type=error)
-
-
-def test_wilson_agrees_with_the_textbook():
-    assert wilson(8, 10) == pytest.approx((0.4902, 0.9433), abs=5e-5)
-    assert wilson(0, 10) == pytest.approx((0.0, 0.2775), abs=5e-5)
-
-
-@given(st.integers(0, 300), st.integers(0, 300))
-def test_an_interval_holds_its_share_and_stays_between_0_and_1(valid, wrong):
-    low, high = wilson(valid, valid + wrong)
-    share = valid / (valid + wrong) if valid + wrong else 0.5
-    assert 0 <= low <= share <= high <= 1
 
 
 def test_nothing_tallies_to_nothing_known():
@@ -40,22 +25,49 @@ def test_error_types_are_counted_among_failures_only():
     assert errors(marks) == {"x": 2, "unnamed": 1}
 
 
-def test_exact_mcnemar_is_the_binomial_test_of_the_discordant_pairs():
-    assert mcnemar(0, 0) == 1.0
-    assert mcnemar(0, 5) == pytest.approx(2 / 32)
-    assert mcnemar(1, 9) == pytest.approx(2 * 11 / 1024)
-    assert mcnemar(2_000, 2_100) == pytest.approx(0.1223, abs=5e-4)
+class Means:
+    """A benchmark of which only the averages matter: a float and a whole number."""
+
+    def summary(self, verdicts):
+        total = sum(v.scores["hits"] for v in verdicts)
+        return {"mean": total / len(verdicts), "dialogues": len(verdicts), "missing": None}
 
 
-@given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=30), st.randoms())
-def test_pairing_goes_by_id_and_not_by_order(pairs, random):
-    first = [verdict(str(i), one) for i, (one, _) in enumerate(pairs)]
-    second = [verdict(str(i), other) for i, (_, other) in enumerate(pairs)]
-    shuffled = random.sample(second, len(second))
-    assert compare(first, shuffled) == compare(first, second)
-    assert sum(compare(first, second)[:4]) == len(pairs)
+def scored(hits, category="a"):
+    return [
+        Verdict(id=f"{category}{i}", category=category, valid=hit > 0, scores={"hits": float(hit)})
+        for i, hit in enumerate(hits)
+    ]
 
 
-def test_runs_on_different_tasks_cannot_be_paired():
-    with pytest.raises(UsageError, match=r"1 in one only, e\.g\. '2'"):
-        compare([verdict("1", True)], [verdict("1", True), verdict("2", True)])
+def test_an_average_has_an_interval_and_a_count_has_none():
+    found = intervals(Means(), scored([0, 1] * 50))
+    assert list(found) == ["mean"]
+    low, high = found["mean"]
+    assert (low, high) == pytest.approx((0.4, 0.6), abs=0.02)  # half, give or take 1.96 times 0.05
+
+
+def test_intervals_depend_on_the_verdicts_and_not_on_their_order():
+    verdicts = scored([0, 1, 1, 0, 1]) + scored([3, 1, 0], "b")
+    assert intervals(Means(), verdicts[::-1]) == intervals(Means(), verdicts)
+    assert intervals(Means(), verdicts[:1]) == {}
+
+
+def test_categories_keep_their_sizes_in_every_draw():
+    low, high = intervals(Means(), scored([1, 2] * 9) + scored([900], "b"))["mean"]
+    assert 48 < low < high < 50  # the one large item is there exactly once in every draw
+
+
+def test_paired_differences_are_narrower_than_two_runs_apart():
+    first = scored([i % 7 for i in range(100)])
+    second = scored([i % 7 + (i % 10 == 0) for i in range(100)])
+    apart = compare(Means(), first, second[::-1])["mean"]
+    assert (apart.first, apart.difference) == pytest.approx((2.95, 0.1))
+    assert 0.03 < apart.low < 0.1 < apart.high < 0.17
+    low, high = intervals(Means(), first)["mean"]
+    assert high - low > 4 * (apart.high - apart.low)
+
+
+def test_only_items_that_both_runs_judged_are_compared():
+    apart = compare(Means(), scored([1, 1, 0]), scored([1, 0]))["mean"]
+    assert (apart.first, apart.second) == (1.0, 0.5)

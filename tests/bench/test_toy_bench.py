@@ -5,7 +5,8 @@ import json
 import pytest
 
 from calm.agent import converse
-from calm.bench.run import bounds, grade_file, replay
+from calm.bench.grade import grade_file
+from calm.bench.judge import bounds, replay
 from calm.bench.toy import Toy
 from calm.bench.toy.tasks import turns_of
 from calm.bench.toy.world import TOOLS, act

@@ -10,7 +10,8 @@ import pytest
 from calm.agent import converse
 from calm.conversation import Assistant, Call, Conversation, Garbled, Observation, Tool, User
 from calm.errors import HubError, UsageError
-from calm.policy.endpoint import Endpoint, base, retry_after
+from calm.policy.endpoint import Endpoint, Unreachable, base, retry_after
+from calm.policy.pace import Pace
 from calm.policy.scripted import Scripted
 from calm.serve import app
 from calm.serve.run import background
@@ -113,6 +114,27 @@ def test_usage_is_what_the_server_counted():
     assert endpoint.usage.seconds > 0
 
 
+def test_each_thread_has_its_own_usage_and_the_sum_is_kept():
+    status, headers, body = said()
+    body = json.dumps({**json.loads(body), "usage": {"prompt_tokens": 11, "completion_tokens": 3}}).encode()
+    with answering((status, headers, body)) as (url, _):
+        endpoint = Endpoint("m", url)
+        thread = threading.Thread(target=endpoint, args=(ASK,))
+        thread.start()
+        thread.join()
+        assert (endpoint.usage, endpoint.spent()) == ((0, 0, 0, 0.0), 14)
+        endpoint(ASK)
+    assert (endpoint.usage[:3], endpoint.spent()) == ((11, 0, 3), 28)
+
+
+def test_a_busy_answer_holds_back_all_who_share_the_pace():
+    slept = []
+    pace = Pace(0.0, lambda: sum(slept), slept.append)
+    with answering((429, {"Retry-After": "7"}, b""), said()) as (url, _):
+        Endpoint("m", url, pause=0.5, pace=pace)(ASK)
+    assert 7 <= sum(slept) <= 7.5
+
+
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_a_busy_server_is_asked_again(status):
     with answering((status, {}, b"busy"), (status, {"Retry-After": "0"}, b""), said("at last")) as (url, seen):
@@ -135,13 +157,14 @@ def test_retries_are_bounded_and_the_last_word_is_told():
 
 
 @pytest.mark.parametrize(
-    ("status", "words"), [(401, "key was refused"), (404, "no model 'm' there"), (400, "refused the request")]
+    ("status", "words", "away"),
+    [(401, "key was refused", True), (404, "no model 'm' there", True), (400, "refused the request", False)],
 )
-def test_what_cannot_get_better_is_told_at_once(status, words):
+def test_what_cannot_get_better_is_told_at_once(status, words, away):
     reply = (status, {}, b'{"error": {"message": "because"}}')
-    with answering(reply) as (url, seen), pytest.raises(HubError, match=f"{words}.*because"):
+    with answering(reply) as (url, seen), pytest.raises(HubError, match=f"{words}.*because") as caught:
         Endpoint("m", url)(ASK)
-    assert len(seen) == 1
+    assert (len(seen), isinstance(caught.value, Unreachable)) == (1, away)
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b"{}", b'{"choices": []}', b'{"choices": [{"message": null}]}'])

@@ -62,7 +62,7 @@ def test_report_prints_the_paired_counts_and_writes_the_page(bench_run, tmp_path
     runs = bench_run("base", {"a": True, "b": False, "c": False}), bench_run("tuned", {"a": True, "b": True, "c": True})
     report(*runs, out=tmp_path / "r.html")
     text = " ".join(capsys.readouterr().out.split())
-    assert "tuned against base on toy: +66.7 points, n = 3 (2 became right, 0 wrong, p = 0.50)" in text
+    assert "tuned against base on toy: +66.7 points [+0.0, +100.0], n = 3 (2 became right, 0 wrong, p = 0.50)" in text
     assert (tmp_path / "r.html").read_text().startswith("<!doctype html>")
 
 

@@ -1,15 +1,15 @@
 import json
-from math import comb
 
 import pytest
 
 from calm.errors import DataError
 from calm.files import write_json, write_jsonl
-from calm.report import Facts, LossSection, TableSection
+from calm.report import Average, Facts, LossSection, TableSection
 from calm.report.html import page
-from calm.report.runs import alike, differences, load, pairs, scores, sections, sign_test
+from calm.report.runs import alike, differences, load, pairs, scores, sections, unpaired
 
 FIRST = {"a": True, "b": False, "c": False, "d": False, "e": True, "f": False}
+MEAN = Average(name="mean", first=0.25, second=0.5, difference=0.25, low=0.125, high=0.375)
 SECOND = {"a": True, "b": True, "c": True, "d": True, "e": False, "f": False}
 
 
@@ -26,10 +26,25 @@ def test_items_of_one_run_only_are_left_out_and_said(bench_run):
     assert pair.note == "6 items judged in one run only are left out."
 
 
-def test_sign_test_is_exact_and_symmetric():
-    assert sign_test(0, 0) == sign_test(3, 3) == 1.0
-    assert sign_test(9, 2) == sign_test(2, 9) == pytest.approx(2 * sum(comb(11, k) for k in range(3)) / 2**11)
-    assert sign_test(5000, 0) == 0.0
+def test_a_difference_has_its_interval_and_the_averages_it_was_given(bench_run):
+    asked = []
+    runs = load([bench_run("base", FIRST), bench_run("tuned", SECOND)])
+    (pair,) = pairs(runs, lambda first, second: asked.append((first.name, second.name)) or [MEAN])
+    assert asked == [("base", "tuned")]
+    assert pair.averages == (MEAN,)
+    assert pair.low < pair.difference < pair.high
+    assert "+0.250" in page(sections(runs, [pair]))
+
+
+def test_runs_judged_otherwise_are_not_paired_and_it_is_said(bench_run):
+    folders = bench_run("base", FIRST), bench_run("tuned", SECOND), bench_run("other", {"z": True})
+    scores = json.loads((folders[1] / "scores.json").read_text())
+    write_json(folders[1] / "scores.json", {**scores, "protocol": "strict", "version": "2"})
+    assert pairs(load(folders)) == []
+    assert unpaired(load(folders)) == [
+        "base and tuned are not paired: judged by unnamed and by strict, 2",
+        "base and other are not paired: no item was judged in both",
+    ]
 
 
 def test_scores_come_from_the_file_and_absent_ones_stay_absent(bench_run):
@@ -70,7 +85,7 @@ def test_runs_of_one_name_and_model_are_told_apart(bench_run):
 
 def test_a_training_run_shows_its_loss(tmp_path):
     rows = [{"step": i, "loss": 3 / i, "tokens": 9, "seconds": 1.0, "lr": 1e-4} for i in (1, 2, 3)]
-    write_jsonl(tmp_path / "log.jsonl", rows)
+    write_jsonl(tmp_path / "metrics.jsonl", rows)
     write_json(tmp_path / "eval.json", {"held_out_loss_before": 3.0, "held_out_loss_after": None})
     (loss,) = [s for s in sections(load([tmp_path])) if isinstance(s, LossSection)]
     assert (loss.points, loss.before, loss.after) == (((1, 3.0), (2, 1.5), (3, 1.0)), 3.0, None)

@@ -1,7 +1,8 @@
 """Benchmarks: tasks, a world and a pure grade. One room each (`toy`, `bfcl`, `api_bank`, `multiwoz`), four files each.
 
-Generation (`run`) and grading (`grade`) are apart: a transcript is a Conversation on disk that can be graded again at
-any time, by any protocol, with the same verdict. Test data are read here and nowhere else; `data` cannot see this room.
+Generation (`run`) and judging (`judge`, and `grade` for files of others) are apart: a transcript is a Conversation on
+disk that can be judged again at any time with the same verdict; `score` counts and compares. Test data are read here
+and nowhere else; `data` cannot see this room.
 """
 
 import importlib
@@ -37,8 +38,9 @@ class Verdict(Noun):
 class Benchmark(Protocol):
     """Where a model is judged. `grade` is a pure function of task and transcript: no model, no clock, no order.
 
-    One may also have `limits`, where its rules (and not the run's) say when a conversation is cut, and
-    `speaker(policy)`, which puts its own prompts and its own reading between conversation and model.
+    One may also have `limits`, where its rules (and not the run's) say when a conversation is cut, `speaker(policy)`,
+    which puts its own prompts and its own reading between conversation and model, and `controls(tasks)`: by kind, a
+    transcript for each task that a good metric gives nothing for.
     """
 
     name: str
@@ -63,7 +65,10 @@ class Benchmark(Protocol):
         ...
 
     def summary(self, verdicts: Sequence[Verdict]) -> Mapping[str, Any]:
-        """Scores in the benchmark's own averaging, as `{metric: value}`; shares are 0 to 1."""
+        """Scores in the benchmark's own averaging, as `{metric: value}`; shares are 0 to 1.
+
+        Averages are floats and get bootstrap intervals, so this is called a thousand times; counts are whole numbers.
+        """
         ...
 
 

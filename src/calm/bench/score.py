@@ -1,31 +1,18 @@
-"""Counting verdicts honestly: shares with their 95 % intervals, and the paired test that two models need."""
+"""Counting verdicts honestly: shares and averages with their 95 % intervals, and what sets two runs apart."""
 
-import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from calm.bench import Verdict
-from calm.errors import UsageError
-
-Z95 = 1.959963984540054
-
-
-def wilson(valid: int, n: int, z: float = Z95) -> tuple[float, float]:
-    """The Wilson score interval of a share, which stays inside 0..1 and is right for small n (Wilson 1927)."""
-    if not n:
-        return 0.0, 1.0
-    share, slack = valid / n, z * z / n
-    middle = (share + slack / 2) / (1 + slack)
-    half = z / (1 + slack) * math.sqrt(share * (1 - share) / n + slack / (4 * n))
-    return max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half))
+from calm import stats
+from calm.bench import Benchmark, Verdict
 
 
 def tally(verdicts: Iterable[Verdict]) -> dict[str, float]:
-    """`n`, `valid`, `share` and the interval `low`..`high` of some verdicts; the share of nothing is 0."""
+    """`n`, `valid`, `share` and the Wilson interval `low`..`high` of some verdicts; the share of nothing is 0."""
     marks = [verdict.valid for verdict in verdicts]
     n, valid = len(marks), sum(marks)
-    low, high = wilson(valid, n)
+    low, high = stats.wilson(valid, n)
     return {"n": n, "valid": valid, "share": valid / n if n else 0.0, "low": low, "high": high}
 
 
@@ -38,39 +25,50 @@ def by_category(verdicts: Iterable[Verdict]) -> dict[str, list[Verdict]]:
 
 
 def errors(verdicts: Iterable[Verdict]) -> dict[str, int]:
-    """How often each error type occurs, the most frequent first."""
-    return dict(Counter(v.error_type or "unnamed" for v in verdicts if not v.valid).most_common())
+    """How often each error type occurs, the most frequent first, equally frequent ones by name."""
+    counts = Counter(v.error_type or "unnamed" for v in verdicts if not v.valid)
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-class Paired(NamedTuple):
-    """Two models on the same tasks; `p` is McNemar's exact two-sided p of "equally good"."""
+def intervals(benchmark: Benchmark, verdicts: Sequence[Verdict]) -> dict[str, tuple[float, float]]:
+    """The 95 % bootstrap interval of each average in the benchmark's summary, items drawn within their categories.
 
-    both: int
-    only_first: int
-    only_second: int
-    neither: int
-    p: float
-
-
-def compare(first: Sequence[Verdict], second: Sequence[Verdict]) -> Paired:
-    """Count where two models differ, task by task, whatever the order of the lists.
-
-    Raises:
-        UsageError: the lists judge different tasks, so nothing can be paired.
+    The order of the verdicts does not matter. An average that no draw changes (all right, all wrong) has no interval.
     """
-    left, right = ({v.id: v.valid for v in verdicts} for verdicts in (first, second))
-    if left.keys() != right.keys():
-        odd = sorted(left.keys() ^ right.keys())
-        raise UsageError(
-            f"the runs judge different tasks ({len(odd)} in one only, e.g. {odd[0]!r}); compare equal samples"
-        )
-    cells = Counter((left[key], right[key]) for key in left)
-    ahead, behind = cells[True, False], cells[False, True]
-    return Paired(cells[True, True], ahead, behind, cells[False, False], mcnemar(ahead, behind))
+    groups = by_category(sorted(verdicts, key=lambda verdict: verdict.id))
+    return stats.bootstrap(list(groups.values()), benchmark.summary)
 
 
-def mcnemar(ahead: int, behind: int) -> float:
-    """Exact two-sided p that discordant pairs split this unevenly by chance: a binomial test with p = 1/2."""
-    n, least = ahead + behind, min(ahead, behind)
-    tail = sum(math.comb(n, k) for k in range(least + 1))
-    return min(1.0, float(2 * tail / 2**n))
+class Apart(NamedTuple):
+    """One average of two runs on the same items, second less first, and the bootstrap interval of that difference."""
+
+    first: float
+    second: float
+    difference: float
+    low: float
+    high: float
+
+
+def compare(benchmark: Benchmark, first: Sequence[Verdict], second: Sequence[Verdict]) -> dict[str, Apart]:
+    """Every average of two runs on the items that both judged; the intervals draw an item for both runs at once."""
+    theirs = {verdict.id: verdict for verdict in second}
+    both = [(verdict, theirs[verdict.id]) for verdict in sorted(first, key=lambda v: v.id) if verdict.id in theirs]
+    strata: dict[str, list[tuple[Verdict, Verdict]]] = {}
+    for pair in both:
+        strata.setdefault(pair[0].category, []).append(pair)
+    spans = stats.bootstrap(list(strata.values()), lambda drawn: _differences(benchmark, drawn))
+    left, right = _averages(benchmark, both)
+    return {name: Apart(left[name], right[name], right[name] - left[name], *span) for name, span in spans.items()}
+
+
+def _averages(benchmark: Benchmark, pairs: Sequence[tuple[Verdict, Verdict]]) -> tuple[Mapping[str, Any], ...]:
+    return benchmark.summary([one for one, _ in pairs]), benchmark.summary([other for _, other in pairs])
+
+
+def _differences(benchmark: Benchmark, pairs: Sequence[tuple[Verdict, Verdict]]) -> dict[str, float]:
+    left, right = _averages(benchmark, pairs)
+    return {
+        name: right[name] - value
+        for name, value in left.items()
+        if isinstance(value, float) and isinstance(right.get(name), float)
+    }

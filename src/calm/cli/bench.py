@@ -1,7 +1,7 @@
 """`calm bench`: generate on benchmarks and judge; `calm grade` scores what is stored."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from cyclopts import Parameter
 
@@ -17,9 +17,15 @@ def bench(  # noqa: PLR0913  # one flag per thing a user may say
     constrained: bool = True,
     max_tokens: int = 256,
     protocol: str | None = None,
+    resume: bool = True,
+    concurrency: int = 1,
+    rate: str | None = None,
+    budget: int | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Run benchmarks on a model and judge it; a stopped run goes on, a larger --limit adds tasks.
+
+    Ctrl-C loses nothing that is finished. Scores have 95 % intervals: Wilson's for shares, bootstrap for averages.
 
     Args:
         names: toy, bfcl, api_bank, multiwoz; all that are at hand by default.
@@ -30,60 +36,116 @@ def bench(  # noqa: PLR0913  # one flag per thing a user may say
         constrained: hold calls to the tools' schemas while decoding (local models).
         max_tokens: longest step in tokens; a longer one is Garbled.
         protocol: how one benchmark prompts, reads and judges (bfcl: v3-2025-02, v4-2026-03,
-            native-v4-2026-03; api_bank: hammer).
+            native-v4-2026-03; api_bank: hammer; multiwoz: offline).
+        resume: go on with what the folder holds; --no-resume sets it aside (transcripts.1.jsonl) and begins anew.
+        concurrency: that many tasks at once (openai: models).
+        rate: at most so many requests, as 5/s, 300/m or 1000/h, over all tasks at once (openai: models).
+        budget: begin no task after this command has cost so many tokens, read and written (openai: models); the
+            same command goes on.
         json: print the scores as JSON.
     """
     from calm.bench import ROOMS
     from calm.bench.run import Plan
     from calm.errors import UsageError
-    from calm.policy import load
+    from calm.recipe import check
 
     if unknown := [name for name in names if name not in ROOMS]:
         raise UsageError(f"no benchmark {unknown[0]!r}; there are: {', '.join(ROOMS)}")
-    plan = Plan(limit=limit, sample_seed=sample_seed, model={"constrained": constrained, "max_tokens": max_tokens})
     if protocol and len(names) != 1:
         raise UsageError(f"--protocol is for one benchmark, not {len(names) or 'all'}; name one")
+    asked = {"limit": limit, "sample_seed": sample_seed, "concurrency": concurrency, "budget": budget}
+    settings = {"constrained": constrained, "max_tokens": max_tokens}
+    plan = check(Plan, {**asked, "model": settings}, "calm bench")
     folder = out or Path("out/bench") / model.strip("/").replace("/", "_")
     with screen.progress() as tick:
-        policy = load(model, constrained=constrained, max_tokens=max_tokens, progress=tick)
-        scores = judge_all(names or tuple(ROOMS), policy, folder, plan, tick, skip=not names, protocol=protocol)
+        job = Job(_policy(model, plan, rate, tick), folder, plan, tick, protocol, resume)
+        scores = judge_all(names or tuple(ROOMS), job, skip=not names)
     if json:
         screen.print_json(scores)
         return
-    screen.print_rows([row for score in scores for row in table(score)])
+    show(scores)
     screen.out().print(f"{folder}: transcripts, verdicts and scores; calm report {folder}/*", markup=False)
 
 
-def judge_all(  # noqa: PLR0913  # what `bench` was told
-    names: tuple[str, ...],
-    policy: Any,
-    folder: Path,
-    plan: Any,
-    tick: screen.Tick,
-    *,
-    skip: bool,
-    protocol: str | None = None,
-) -> list[dict[str, Any]]:
+def _policy(model: str, plan: Any, rate: str | None, tick: screen.Tick) -> Any:
+    """The policy of that name; an endpoint at its pace, anything else alone."""
+    from calm.errors import UsageError
+    from calm.policy import load
+
+    if model.startswith("openai:"):
+        from calm.policy.endpoint import Endpoint
+        from calm.policy.pace import Pace
+
+        return Endpoint.named(model, max_tokens=plan.model["max_tokens"], pace=Pace.named(rate))
+    if rate or plan.budget or plan.concurrency > 1:
+        raise UsageError(
+            f"--concurrency, --rate and --budget are for openai:MODEL@URL; {model} runs here, one task at a time"
+        )
+    return load(model, **plan.model, progress=tick)
+
+
+class Job(NamedTuple):
+    """What is run, where and how: the same for each benchmark."""
+
+    policy: Any
+    folder: Path
+    plan: Any
+    tick: screen.Tick
+    protocol: str | None = None
+    resume: bool = True
+
+
+def judge_all(names: tuple[str, ...], job: Job, *, skip: bool) -> list[dict[str, Any]]:
     """Run and judge each benchmark; with `skip` those whose data are not at hand are named and left out."""
     from calm.bench import named
-    from calm.bench.run import judge, run
+    from calm.bench.judge import judge
     from calm.errors import HubError
+    from calm.policy.endpoint import Unreachable
 
     scores = []
     for name in names:
-        benchmark = named(name, protocol)
-        below = folder / (f"{name}-{protocol}" if protocol else name)
+        benchmark = named(name, job.protocol)
+        below = job.folder / (f"{name}-{job.protocol}" if job.protocol else name)
         try:
-            ran = run(benchmark, policy, below, plan, lambda done, total, _, name=name: tick(name, done, total))
+            begun = _run(name, benchmark, below, job)
         except HubError as error:
-            if not skip:
+            if not skip or isinstance(error, Unreachable):
                 raise
             screen.err().print(f"{name}: not run: {error}", markup=False)
             continue
-        if ran.cut:
-            screen.err().print(f"{name}: dropped a half-written last line and ran that task again", markup=False)
-        scores.append(judge(benchmark, below))
+        scores += [judge(benchmark, below)] if begun else []
     return scores
+
+
+def _run(name: str, benchmark: Any, folder: Path, job: Job) -> bool:
+    """Whether there is anything to judge; a budget may be spent before the first task."""
+    from calm.bench.run import run
+    from calm.bench.transcripts import TRANSCRIPTS, set_aside
+
+    if not job.resume and (aside := set_aside(folder / TRANSCRIPTS)):
+        screen.err().print(f"{name}: what was there is in {aside}", markup=False)
+    ran = run(benchmark, job.policy, folder, job.plan, lambda done, total, _: job.tick(name, done, total))
+    if ran.cut:
+        screen.err().print(f"{name}: dropped a half-written last line and ran that task again", markup=False)
+    if ran.errors:
+        screen.err().print(
+            f"{name}: {ran.errors} tasks ended in an error; the same command tries them again", markup=False
+        )
+    if ran.left:
+        words = f"{name}: the budget is spent, {ran.left:,} tasks are left; the same command goes on"
+        screen.err().print(words, markup=False)
+    return ran.kept + ran.new > 0
+
+
+def show(scores: list[dict[str, Any]]) -> None:
+    """The shares of all benchmarks in one table, then the averages of each in its own."""
+    from calm.bench.judge import averages, beside
+
+    screen.print_rows([row for score in scores for row in table(score)])
+    for score in scores:
+        screen.print_rows(averages(score), title=f"\n{score['name']}: its own averages, 95 % by bootstrap")
+        if soft := beside(score):
+            screen.print_rows(soft, title=f"\n{score['name']}: controls on the same tasks")
 
 
 def table(score: dict[str, Any]) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from calm.cli import screen
+from calm.errors import DataError
 from calm.files import dumps
 
 
@@ -25,10 +26,10 @@ def grade(
         predictions: a JSONL file (or .gz) in the benchmark's prediction form, transcripts.jsonl of `calm bench`, or
             (bfcl) a result file or folder of bfcl-eval.
         protocol: which scoring rules; the benchmark's first by default. A wrong name lists them.
-        results: also write a run's transcripts there as result files of the benchmark's own harness (bfcl).
+        results: also write a run's transcripts there as result files of the benchmark's own harness (bfcl, multiwoz).
         json: one JSON verdict a line on stdout, in the file's order, instead of the counts.
     """
-    from calm.bench.run import board_of, export_results, grade_file
+    from calm.bench.grade import board_of, export_results, grade_file
 
     if results:
         written = export_results(benchmark, predictions, results, protocol)
@@ -41,6 +42,8 @@ def grade(
     verdicts = list(rows)
     counts: dict[str, int] = {}
     judged = [row for row in verdicts if "total" not in row]  # the last row of some protocols sums up the others
+    if not judged:
+        raise DataError(predictions, "holds no row to judge")
     for row in judged:
         kind = "valid" if row.get("valid") else str(row.get("error_type") or "graded")
         counts[kind] = counts.get(kind, 0) + 1
@@ -48,3 +51,5 @@ def grade(
     screen.print_rows([{"verdict": kind, "rows": n, "share": n / len(judged)} for kind, n in ordered])
     if board := board_of(benchmark, predictions, verdicts, protocol):
         screen.print_rows(board.rows, title=f"\n{board.title}")
+        if board.controls:
+            screen.print_rows(board.controls, title="\nControls on the same items")

@@ -1,7 +1,7 @@
 """`calm report`: run folders read back and set side by side as one page, or a dataset and what it is made of."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,14 +12,14 @@ from rich.text import Text
 
 from calm.cli import screen
 from calm.conversation import Conversation
-from calm.errors import UsageError
+from calm.errors import HubError, UsageError
 from calm.files import dumps
 from calm.recipe import read_manifest
-from calm.report import Pair
+from calm.report import Average, Pair
 from calm.report.dataset import sections as dataset_sections
 from calm.report.html import write_page
-from calm.report.runs import Run, alike, differences, load, pairs, scores, sections
-from calm.report.words import interval, p_value, points, visible
+from calm.report.runs import Run, alike, averages, differences, load, pairs, scores, sections, unpaired
+from calm.report.words import interval, number, p_value, points, signed, span, visible
 
 
 def report(
@@ -44,11 +44,12 @@ def report(
     if model:
         raise UsageError("--model measures one dataset; name a single folder that calm build wrote")
     found = load(runs)
+    compared = pairs(found, _averages)
     if json:
-        sys.stdout.write(dumps(_tree(found)) + "\n")
+        sys.stdout.write(dumps(_tree(found, compared)) + "\n")
         return
-    write_page(out, sections(found))
-    _print(found)
+    write_page(out, sections(found, compared))
+    _print(found, compared)
     Console(highlight=False).print(
         Text(f"{out}: {len(found)} run{'s' if len(found) != 1 else ''}", "bold"), soft_wrap=True
     )
@@ -101,30 +102,66 @@ def _counter(model: str) -> Callable[[Conversation], int]:
     return lambda conversation: len(codec.encode(react.render(conversation, codec.markers)).ids)
 
 
-def _print(runs: list[Run]) -> None:
+def _averages(first: Run, second: Run) -> list[Average]:
+    """The benchmark's own averages of both runs; none where its data, which some need for that, are not at hand."""
+    from calm.bench import ROOMS, Verdict, named
+    from calm.bench.score import compare
+
+    name, protocol, version = first.judged
+    if name not in ROOMS or not protocol:
+        return []
+    verdicts = [[Verdict.model_validate(row) for row in run.verdicts.values()] for run in (first, second)]
+    try:
+        benchmark = named(name, protocol)
+        found = compare(benchmark, *verdicts) if benchmark.version == version else {}
+    except (HubError, UsageError) as error:
+        screen.err().print(f"{name}: averages are not compared: {error}", markup=False)
+        return []
+    return [Average(name=key, **apart._asdict()) for key, apart in found.items()]
+
+
+def _print(runs: list[Run], compared: list[Pair]) -> None:
     console = Console(highlight=False)
     if rows := scores(runs):
-        table = Table("benchmark", "category", "model", "solved, 95 % interval", box=None, pad_edge=False)
-        for row in rows:
-            words = (row.benchmark, row.category, row.model, interval(row.score, row.low, row.high, row.n))
-            table.add_row(*(Text(visible(word)) for word in words))
-        console.print(table)
-    for pair in pairs(runs):
+        solved = [(r.benchmark, r.category, r.model, interval(r.score, r.low, r.high, r.n)) for r in rows]
+        console.print(_lined(("benchmark", "category", "model", "solved, 95 % interval"), solved))
+    for section in averages(runs):
+        console.print(_lined(section.head, section.rows, f"\n{section.title}, 95 % by bootstrap"))
+    for pair in compared:
         console.print(Text(visible(_paired(pair))))
+        if pair.averages:
+            console.print(_table(pair))
+    for words in unpaired(runs):
+        console.print(Text(visible(words)), soft_wrap=True)
+
+
+def _table(pair: Pair) -> Table:
+    rows = [
+        (row.name, number(row.first), number(row.second), signed(row.difference), span(row.low, row.high, "+"))
+        for row in pair.averages
+    ]
+    return _lined(("average", pair.first, pair.second, "difference", "95 %, paired"), rows)
+
+
+def _lined(head: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> Table:
+    table = Table(*map(visible, head), title=title or None, title_justify="left", box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*(Text(visible(cell)) for cell in row))
+    return table
 
 
 def _paired(pair: Pair) -> str:
     flips = f"{len(pair.gained)} became right, {len(pair.lost)} wrong, {p_value(pair.p)}"
-    return (
-        f"{pair.second} against {pair.first} on {pair.benchmark}: {points(pair.difference)}, n = {pair.n:,} ({flips})"
-    )
+    difference = points(pair.difference, pair.low, pair.high)
+    return f"{pair.second} against {pair.first} on {pair.benchmark}: {difference}, n = {pair.n:,} ({flips})"
 
 
-def _tree(runs: list[Run]) -> dict[str, object]:
+def _tree(runs: list[Run], compared: list[Pair]) -> dict[str, object]:
     return {
         "runs": {run.name: str(run.folder) for run in runs},
         "scores": [row.model_dump() for row in scores(runs)],
-        "pairs": [{**pair.model_dump(), "difference": pair.difference} for pair in pairs(runs)],
+        "pairs": [{**pair.model_dump(), "difference": pair.difference} for pair in compared],
+        "unpaired": unpaired(runs),
         "differences": {what: _by_run(group) for what, group in alike(runs).items()},
     }
 

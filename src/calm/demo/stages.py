@@ -7,7 +7,8 @@ from typing import Any
 from calm import conversation, demo
 from calm.agent import Limits, converse
 from calm.bench import named
-from calm.bench.run import judge, run
+from calm.bench.judge import judge
+from calm.bench.run import run
 from calm.conversation import Conversation, Message
 from calm.data.build import build
 from calm.errors import HubError

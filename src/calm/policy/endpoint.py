@@ -1,12 +1,14 @@
 """A model behind HTTP: any server that speaks OpenAI's chat completions with native `tools`, ours among them.
 
 One request a step: the conversation goes out as wire JSON and the first choice comes back as a Step. Trouble on the way
-(429, 5xx, a broken connection) is tried again a bounded number of times; what stays wrong is one HubError line.
+(429, 5xx, a broken connection) is tried again a bounded number of times; what stays wrong is one HubError line. One
+Endpoint may be called from many threads: they share its connections and its pace, and all wait when the server is busy.
 """
 
 import os
 import random
 import re
+import threading
 import time
 import weakref
 from collections.abc import Mapping
@@ -19,6 +21,7 @@ from calm.conversation import Conversation, Step
 from calm.errors import FormatError, HubError, MissingExtra, UsageError
 from calm.format import openai
 from calm.policy import Usage
+from calm.policy.pace import Pace
 
 if TYPE_CHECKING:
     import httpx
@@ -27,25 +30,35 @@ NAME = re.compile(r"openai:(?P<model>.+?)@(?P<url>https?://\S+)")
 AGAIN = frozenset({408, 429, 500, 502, 503, 504})
 """Statuses after which the same request may well succeed."""
 
+CLOSED = frozenset({401, 402, 403, 404})
+"""Statuses after which no other request will succeed either."""
+
 LONGEST_PAUSE = 60.0
 """Seconds: a server that asks for more patience than this is waited for no longer than this."""
 
 
+class Unreachable(HubError):
+    """The server is not there, too busy after all tries, or lets nobody in: the next request will fare no better."""
+
+
 class Endpoint:
-    """A Policy over HTTP; greedy, one choice; `usage` holds what the latest step cost.
+    """A Policy over HTTP; greedy, one choice; `usage` holds what the latest step cost, in the thread that took it.
 
     The key is `OPENAI_API_KEY`, else `CALM_API_KEY`, of the environment; without either none is sent.
     """
 
-    def __init__(
+    concurrent = True
+
+    def __init__(  # noqa: PLR0913  # keyword-only, each with a default that serves
         self,
         model: str,
         url: str,
         *,
         max_tokens: int = 256,
         timeout: float = 120.0,
-        retries: int = 3,
+        retries: int = 6,
         pause: float = 0.5,
+        pace: Pace | None = None,
     ) -> None:
         """Open nothing yet; the first step connects.
 
@@ -54,8 +67,9 @@ class Endpoint:
             url: the server's address; without a path `/v1` is added.
             max_tokens: longest answer, in tokens.
             timeout: seconds until a silent server counts as a broken connection.
-            retries: how often a failed request is sent again.
+            retries: how often a request is sent again to a busy server; half as often where no connection was had.
             pause: seconds before the first retry; doubles each time, give or take a half.
+            pace: how fast requests may go out, retries among them; as fast as they can by default.
 
         Raises:
             MissingExtra: httpx is not installed.
@@ -65,7 +79,8 @@ class Endpoint:
         except ImportError as error:
             raise MissingExtra("an openai: model", "bench", "httpx") from error
         self.name, self.model, self.url = f"openai:{model}@{url}", model, base(url)
-        self.usage = Usage(0, 0, 0, 0.0)
+        self._own, self._lock, self._spent = threading.local(), threading.Lock(), 0
+        self._pace = pace or Pace()
         self._max_tokens, self._retries, self._pause = max_tokens, retries, pause
         key = os.environ.get("OPENAI_API_KEY") or os.environ.get("CALM_API_KEY")
         headers = {"Authorization": f"Bearer {key}"} if key else {}
@@ -73,7 +88,7 @@ class Endpoint:
         weakref.finalize(self, self._client.close)
 
     @classmethod
-    def named(cls, name: str, *, max_tokens: int = 256) -> "Endpoint":
+    def named(cls, name: str, *, max_tokens: int = 256, pace: Pace | None = None) -> "Endpoint":
         """The endpoint that `openai:MODEL@URL` names.
 
         Raises:
@@ -84,7 +99,16 @@ class Endpoint:
             raise UsageError(
                 f"{name!r} names no endpoint: write openai:MODEL@URL, e.g. openai:calm-135m@http://host:8000"
             )
-        return cls(found["model"], found["url"], max_tokens=max_tokens)
+        return cls(found["model"], found["url"], max_tokens=max_tokens, pace=pace)
+
+    @property
+    def usage(self) -> Usage:
+        """What the latest step of this thread cost."""
+        return getattr(self._own, "usage", Usage(0, 0, 0, 0.0))
+
+    def spent(self) -> int:
+        """Tokens read and written so far, over all threads, as far as the server counts them."""
+        return self._spent
 
     def __call__(self, conversation: Conversation) -> Step:
         """The server's next step; calls it wrote as broken JSON come back as Garbled.
@@ -95,22 +119,32 @@ class Endpoint:
         began = time.monotonic()
         body = openai.request(conversation, self.model, max_tokens=self._max_tokens, temperature=0)
         answer = self._post(body)
-        self.usage = _usage(answer, time.monotonic() - began)
+        self._count(_usage(answer, time.monotonic() - began))
         try:
             return openai.read_response(answer)
         except FormatError as fault:
             raise HubError(f"{self.url}: {fault}") from fault
 
+    def _count(self, usage: Usage) -> None:
+        self._own.usage = usage
+        with self._lock:
+            self._spent += usage.prompt + usage.written
+
     def _post(self, body: dict[str, Any]) -> dict[str, Any]:
-        for attempt in range(self._retries + 1):
+        attempt = 0
+        while True:
+            self._pace.wait()
             reply = self._try(body)
-            if not isinstance(reply, str) and reply.status_code not in AGAIN:
+            lost = isinstance(reply, str)
+            if not lost and reply.status_code not in AGAIN:
+                return self._read(reply)
+            if attempt == (self._retries // 2 if lost else self._retries):
                 break
-            if attempt < self._retries:
-                time.sleep(self._wait(attempt, {} if isinstance(reply, str) else reply.headers))
-        if isinstance(reply, str):
-            raise HubError(
-                f"{self.url}: {reply} ({self._retries + 1} tries); is the server running, is the address right?"
+            self._pace.hold(self._wait(attempt, {} if lost else reply.headers))
+            attempt += 1
+        if lost:
+            raise Unreachable(
+                f"{self.url}: {reply} ({attempt + 1} tries); is the server running, is the address right?"
             )
         return self._read(reply)
 
@@ -136,7 +170,8 @@ class Endpoint:
         except ValueError:
             answer = None
         if reply.status_code != 200:
-            raise HubError(f"{self.url}: {self._refusal(reply.status_code, answer)}")
+            kind = Unreachable if reply.status_code in AGAIN | CLOSED else HubError
+            raise kind(f"{self.url}: {self._refusal(reply.status_code, answer)}")
         if not isinstance(answer, dict):
             raise HubError(f"{self.url}: answered something that is not JSON: {reply.text[:80]!r}")
         return answer
@@ -147,6 +182,10 @@ class Endpoint:
             return f"the key was refused ({status}); set OPENAI_API_KEY{said}"
         if status == 404:
             return f"no model {self.model!r} there, or no /chat/completions (404){said}"
+        if status in AGAIN:
+            return (
+                f"is too busy or broken ({status}){said}; {self._retries + 1} tries; go on later, or slower with --rate"
+            )
         return f"refused the request ({status}){said}"
 
 

@@ -115,8 +115,22 @@ class ScoreSection(Noun):
     note: str = ""
 
 
+class Average(Noun):
+    """One average of two runs on the same items, second less first, and the interval of that paired difference."""
+
+    name: str
+    first: float
+    second: float
+    difference: float
+    low: float
+    high: float
+
+
 class Pair(Noun):
-    """Two runs on the same items: which became right (`gained`) and which wrong (`lost`) from `first` to `second`."""
+    """Two runs on the same items: which became right (`gained`) and which wrong (`lost`) from `first` to `second`.
+
+    `low` to `high` is the interval of the difference; `averages` are those that the benchmark itself makes.
+    """
 
     benchmark: str
     first: str
@@ -125,6 +139,9 @@ class Pair(Noun):
     gained: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
     p: float
+    low: float | None = None
+    high: float | None = None
+    averages: tuple[Average, ...] = ()
     note: str = ""
 
     @property

@@ -42,7 +42,17 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    spelling = (words.visible, words.pretty, words.percent, words.points, words.p_value, words.number, words.value)
+    spelling = (
+        words.visible,
+        words.pretty,
+        words.percent,
+        words.points,
+        words.signed,
+        words.span,
+        words.p_value,
+        words.number,
+        words.value,
+    )
     environment.filters.update({function.__name__: function for function in spelling})
     return environment
 

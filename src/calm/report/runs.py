@@ -1,22 +1,24 @@
 """Run folders side by side: what each scored, what changed item by item, and what differs between their manifests.
 
 A run folder is known by its files: `scores.json` (with `verdicts.jsonl` and `transcripts.jsonl`) from a benchmark,
-`log.jsonl` and `eval.json` from training, `manifest.json` from anything. Numbers are read, never made up: what a file
-lacks is left out of the page.
+`metrics.jsonl` and `eval.json` from training, `manifest.json` from anything. Numbers are read, never made up: what a
+file lacks is left out of the page.
 """
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from calm import stats
 from calm.conversation import Conversation, read
 from calm.errors import DataError
 from calm.files import read_json, read_jsonl
 from calm.recipe import MANIFEST, read_manifest
 from calm.report import (
+    Average,
     DialogueSection,
     Facts,
     Figure,
@@ -30,13 +32,13 @@ from calm.report import (
     Title,
     Verdict,
 )
-from calm.report.words import flat, interval, number
+from calm.report.words import flat, interval, number, span
 
 SCORES, VERDICTS, TRANSCRIPTS, LOG, EVAL = (
     "scores.json",
     "verdicts.jsonl",
     "transcripts.jsonl",
-    "log.jsonl",
+    "metrics.jsonl",
     "eval.json",
 )
 KNOWN = (SCORES, LOG, EVAL, MANIFEST, TRANSCRIPTS)
@@ -62,9 +64,23 @@ class Run(NamedTuple):
         return str((self.scores or {}).get("name") or (self.scores or {}).get("benchmark") or "")
 
     @property
+    def judged(self) -> tuple[str, ...]:
+        """Benchmark, protocol and version: only runs that share all three are compared item by item."""
+        return (self.benchmark, *(str((self.scores or {}).get(key) or "") for key in ("protocol", "version")))
+
+    @property
     def model(self) -> str:
         """The model that was judged, the run's own name where the scores do not say."""
         return str((self.scores or {}).get("policy") or (self.scores or {}).get("model") or self.name)
+
+
+Compare = Callable[[Run, Run], Sequence[Average]]
+"""The averages of two runs on the items that both judged, with the intervals of their differences."""
+
+
+def no_averages(first: Run, second: Run) -> Sequence[Average]:
+    """None at all: averaging belongs to the benchmarks, which no report knows."""
+    return ()
 
 
 def load(folders: Sequence[Path]) -> list[Run]:
@@ -133,9 +149,12 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 # --- sections ------------------------------------------------------------------------------------------------------
 
 
-def sections(runs: Sequence[Run]) -> list[Section]:
-    """The page of some runs: head, scores, paired differences, losses, what differs, dialogues, facts."""
-    rows, pairs_found = scores(runs), pairs(runs)
+def sections(runs: Sequence[Run], compared: Sequence[Pair] | None = None) -> list[Section]:
+    """The page of some runs: head, scores, paired differences, losses, what differs, dialogues, facts.
+
+    `compared` are the pairs where `pairs` has been asked already, with averages.
+    """
+    rows, pairs_found = scores(runs), pairs(runs) if compared is None else compared
     found: list[Section] = [_title(runs, rows)]
     if rows:
         found.append(ScoreSection(rows=tuple(rows), note=SCORE_NOTE))
@@ -152,7 +171,10 @@ SCORE_NOTE = (
     "Share of items solved, with its 95 % interval. The ticks on each bar are what silence (floor) and the gold "
     "answer (ceiling) score on the same items."
 )
-PAIR_NOTE = "Only items that both runs judged count. The sign test asks whether as many flip either way."
+PAIR_NOTE = (
+    "Only items that both runs judged count. The sign test (McNemar, exact) asks whether as many flip either way; "
+    "intervals are 95 %, by bootstrap over the items, each drawn for both runs at once."
+)
 
 
 def _title(runs: Sequence[Run], rows: Sequence[Score]) -> Title:
@@ -211,25 +233,44 @@ def _bound(totals: Any, category: str) -> float | None:
 
 
 def _tables(runs: Sequence[Run]) -> Iterator[TableSection]:
-    """For each benchmark its own averages beside floor and ceiling, and how often each error occurred."""
-    for benchmark in dict.fromkeys(run.benchmark for run in runs if run.scores):
-        same = {run.label: run.scores or {} for run in runs if run.scores and run.benchmark == benchmark}
+    """For each benchmark its own averages, what the controls get, and how often each error occurred."""
+    yield from averages(runs)
+    for benchmark, same in _by_benchmark(runs).items():
+        soft = next(iter(same.values())).get("controls") or {}
+        yield from _table(f"{benchmark}: controls", "summary", soft, "What soft answers get on the same items.")
+        yield from _table(f"{benchmark}: what went wrong", "errors", same, "How often each error ended an item.")
+
+
+def averages(runs: Sequence[Run]) -> Iterator[TableSection]:
+    """Each benchmark's own averages with their intervals, beside what silence and gold get."""
+    for benchmark, same in _by_benchmark(runs).items():
         first = next(iter(same.values()))
         bounds = {name: first[name] for name in ("floor", "ceiling") if isinstance(first.get(name), Mapping)}
         note = "; ".join(str(first[key]) for key in ("version", "note") if first.get(key))
         yield from _table(f"{benchmark} in its own averages", "summary", {**same, **bounds}, note)
-        yield from _table(f"{benchmark}: what went wrong", "errors", same, "How often each error ended an item.")
+
+
+def _by_benchmark(runs: Sequence[Run]) -> dict[str, dict[str, dict[str, Any]]]:
+    names = dict.fromkeys(run.benchmark for run in runs if run.scores)
+    return {name: {r.label: r.scores for r in runs if r.scores and r.benchmark == name} for name in names}
 
 
 HEADS = {"summary": "Metric", "errors": "Error"}
 
 
 def _table(title: str, key: str, columns: Mapping[str, Mapping[str, Any]], note: str) -> Iterator[TableSection]:
-    cells = {name: flat(totals.get(key) or {}, spell=number) for name, totals in columns.items()}
+    cells = {name: _cells(totals, key) for name, totals in columns.items()}
     names = dict.fromkeys(name for column in cells.values() for name in column)
     if names:
         rows = tuple((name, *(column.get(name, "–") for column in cells.values())) for name in names)
         yield TableSection(title=title, head=(HEADS[key], *cells), rows=rows, note=note)
+
+
+def _cells(totals: Mapping[str, Any], key: str) -> dict[str, str]:
+    """Spelled figures by name, an average with its interval where it has one."""
+    spans = totals.get("intervals") or {} if key == "summary" else {}
+    cells = flat(totals.get(key) or {}, spell=number)
+    return {name: f"{cell} {span(*spans[name])}" if name in spans else cell for name, cell in cells.items()}
 
 
 def _differing(runs: Sequence[Run]) -> Iterator[TableSection]:
@@ -290,45 +331,52 @@ def _facts(run: Run) -> Facts:
 # --- comparing -----------------------------------------------------------------------------------------------------
 
 
-def pairs(runs: Sequence[Run]) -> list[Pair]:
-    """Each later run of a benchmark against the first one of it, on the items that both judged."""
-    first: dict[str, Run] = {}
+def pairs(runs: Sequence[Run], compare: Compare = no_averages) -> list[Pair]:
+    """Each later run of a benchmark against the first one judged as it was, on the items that both judged.
+
+    `compare` gives the averages that the benchmark itself makes; without it the items alone are compared.
+    """
+    first: dict[tuple[str, ...], Run] = {}
     found = []
     for run in runs:
         if run.scores and run.verdicts:
-            reference = first.setdefault(run.benchmark, run)
-            pair = _pair(reference, run) if reference is not run else None
+            reference = first.setdefault(run.judged, run)
+            pair = _pair(reference, run, compare) if reference is not run else None
             found += [pair] if pair else []
     return found
 
 
-def _pair(first: Run, second: Run) -> Pair | None:
-    both = [item for item in first.verdicts if item in second.verdicts]
-    if not both:
+def _pair(first: Run, second: Run, compare: Compare) -> Pair | None:
+    flips = stats.flips(_marks(first), _marks(second))
+    if flips is None:
         return None
-    right = [
-        (item, first.verdicts[item].get("valid") is True, second.verdicts[item].get("valid") is True) for item in both
-    ]
-    gained = tuple(item for item, before, after in right if after and not before)
-    lost = tuple(item for item, before, after in right if before and not after)
-    apart = len(first.verdicts) + len(second.verdicts) - 2 * len(both)
+    apart = len(first.verdicts) + len(second.verdicts) - 2 * flips.n
     return Pair(
         benchmark=first.benchmark,
         first=first.label,
         second=second.label,
-        n=len(both),
-        gained=gained,
-        lost=lost,
-        p=sign_test(len(gained), len(lost)),
+        **flips._asdict(),
+        averages=tuple(compare(first, second)),
         note=f"{apart:,} items judged in one run only are left out." if apart else "",
     )
 
 
-def sign_test(gained: int, lost: int) -> float:
-    """Exact two-sided p that flips split this unevenly when either way is as likely; 1 when nothing flipped."""
-    flips = gained + lost
-    tail = sum(math.comb(flips, k) for k in range(min(gained, lost) + 1))
-    return min(1.0, 2 * tail / 2**flips)
+def _marks(run: Run) -> dict[str, bool]:
+    return {item: verdict.get("valid") is True for item, verdict in run.verdicts.items()}
+
+
+def unpaired(runs: Sequence[Run]) -> list[str]:
+    """Why runs of one benchmark are not compared: another protocol or version has judged them, or no item is shared."""
+    known: dict[str, Run] = {}
+    found = []
+    for run in runs:
+        first = known.setdefault(run.benchmark, run) if run.scores and run.verdicts else run
+        if first.judged != run.judged:
+            words = (", ".join(filter(None, one.judged[1:])) or "unnamed" for one in (first, run))
+            found.append("{} and {} are not paired: judged by {} and by {}".format(first.name, run.name, *words))
+        elif first is not run and not first.verdicts.keys() & run.verdicts.keys():
+            found.append(f"{first.name} and {run.name} are not paired: no item was judged in both")
+    return found
 
 
 def differences(runs: Sequence[Run]) -> list[tuple[str, ...]]:

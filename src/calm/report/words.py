@@ -136,9 +136,20 @@ def interval(share: float, low: float | None, high: float | None, n: int) -> str
     return f"{percent(share)}{bounds}, n = {n:,}"
 
 
-def points(difference: float) -> str:
-    """A difference of two shares with its sign, in percentage points: `+12.5 points`."""
-    return f"{100 * difference:+.1f} points".replace("-", "−")
+def points(difference: float, low: float | None = None, high: float | None = None) -> str:
+    """A difference of two shares with its sign, in percentage points: `+12.5 points [+3.0, +21.9]`."""
+    bounds = "" if low is None or high is None else f" [{100 * low:+.1f}, {100 * high:+.1f}]"
+    return f"{100 * difference:+.1f} points{bounds}".replace("-", "−")
+
+
+def signed(found: float) -> str:
+    """A difference of two averages in three decimals: `+0.125`."""
+    return f"{found:+.3f}".replace("-", "−")
+
+
+def span(low: float, high: float, sign: str = "-") -> str:
+    """An interval in three decimals: `[0.412, 0.451]`; with `+` of a difference, `[+0.012, +0.051]`."""
+    return f"[{low:{sign}.3f}, {high:{sign}.3f}]".replace("-", "−")
 
 
 def p_value(p: float) -> str:

@@ -2,21 +2,22 @@
 
 `tasks` reads the official samples, `due` what is due in them; `apis` are the 73 APIs as pure functions, on which
 `official` and `fixed` judge; `grade` holds the `exact` verdict, `text` and `f1` the metrics of texts, `hammer` the
-paper's prompt, `predictions` the grading of files, `ceilings` what gold and wrong answers get. README.md has numbers.
+paper's prompt, `predictions` the grading of files, `ceilings` what gold gets there, `controls` the wrong answers beside
+it. README.md has numbers.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from calm.bench import Benchmark, Task, Verdict
-from calm.bench.api_bank import grade, tasks
+from calm.bench.api_bank import controls, grade, tasks
 from calm.bench.api_bank.hammer import Hammer
-from calm.bench.api_bank.predictions import PROTOCOLS, board, grade_predictions
+from calm.bench.api_bank.predictions import PROTOCOLS, board, controls_on, grade_predictions
 from calm.conversation import Assistant, Call, Conversation, Message, Step
 from calm.hub.corpora import corpus
 from calm.world import World
 
-__all__ = ["GENERATES", "PROTOCOLS", "APIBank", "board", "generating", "grade_predictions"]
+__all__ = ["GENERATES", "PROTOCOLS", "APIBank", "board", "controls_on", "generating", "grade_predictions"]
 
 GENERATES = ("hammer",)
 """Protocols that models speak and are judged by, beside the native one."""
@@ -46,7 +47,7 @@ class APIBank:
         Raises:
             HubError: the corpus is not at hand; says what to set.
         """
-        return tasks.read(corpus("api_bank"))
+        return iter(tasks.known(corpus("api_bank")).values())
 
     def world(self, task: Task) -> World:
         """Nobody: the episode is one step."""
@@ -56,11 +57,12 @@ class APIBank:
         """The start and the one request due."""
         return task.start.add(Assistant(calls=(Call.model_validate(task.gold),)))
 
-    def controls(self, task: Task) -> Mapping[str, Conversation]:
-        """Answers that show how soft a metric is: the right API, or the first one listed, without arguments."""
-        names = {"right_api": Call.model_validate(task.gold).name, "first_api": task.start.tools[0].name}
-        calls = {key: Call(name=name, arguments={}) for key, name in names.items()}
-        return {key: task.start.add(Assistant(calls=(call,))) for key, call in calls.items()}
+    def controls(self, tasks: Sequence[Task]) -> dict[str, list[Conversation]]:
+        """Answers that show how soft a metric is, by kind; the first one listed (`first API`), too."""
+        made = controls.steps([Call.model_validate(task.gold) for task in tasks])
+        blind = [Assistant(calls=(Call(name=task.start.tools[0].name, arguments={}),)) for task in tasks]
+        made |= {"first API": blind}
+        return {kind: [task.start.add(said) for task, said in zip(tasks, made[kind], strict=True)] for kind in made}
 
     def grade(self, task: Task, transcript: Conversation) -> Verdict:
         """Whether the first step after the start is the one call due."""

@@ -1,20 +1,17 @@
 """What the gold calls get, and what calls get that are wrong: a score means something only between the two."""
 
-import itertools
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from calm.bench.api_bank import f1, fixed, grade, hammer, official, request, tasks
+from calm.bench.api_bank import controls, fixed, grade, official, request, tasks
 from calm.bench.api_bank.due import Due, Material, is_search, material
-from calm.bench.api_bank.text import call_scores
 from calm.conversation import Call
 from calm.errors import DataError
 from calm.files import read_json
 
-REFUSAL = "I am sorry, I cannot do that."
 Judge = Callable[[Due, str], str | None]
 
 
@@ -117,30 +114,19 @@ def _matches(due: Due, folder: Path) -> bool:
 # --- controls ------------------------------------------------------------------------------------------------------
 
 
-def controls(golds: Sequence[Call]) -> dict[str, list[tuple[Call, ...]]]:
-    """Answers that show how soft a metric is, a list per kind, in the order of the gold calls."""
-    half = len(golds) // 2
-    return {
-        "gold": [(gold,) for gold in golds],
-        "right API, no arguments": [(Call(name=gold.name, arguments={}),) for gold in golds],
-        'all values "X"': [(Call(name=gold.name, arguments=dict.fromkeys(gold.arguments, "X")),) for gold in golds],
-        "another sample's gold": [(other,) for other in [*golds[half:], *golds[:half]]],
-        "a refusal": [() for _ in golds],
-    }
-
-
-def executed(folder: Path, protocol: str) -> dict[str, dict[int, float]]:
-    """Share of right answers by control and level, by `official` or `fixed` (or `exact`); searches are left out.
+@lru_cache(maxsize=8)
+def executed(folder: Path, protocol: str, searches: bool = False) -> Mapping[str, Mapping[int, float]]:
+    """Share of right answers by control and level, by `official`, `fixed` or `exact`; searches only if asked for.
 
     Answers are written as upstream writes gold: `[Name(key='value')]`.
     """
-    golds = {task.id: Call.model_validate(task.gold) for task in tasks.read(folder)}
+    golds = {task.id: Call.model_validate(task.gold) for task in tasks.known(folder).values()}
     data, judge = _any_judge(folder, protocol)
     found: dict[str, dict[int, float]] = {}
     for level in (1, 2, 3):
-        names = [name for name in _of(level, golds) if not is_search(data.due[name])]
-        for kind, answers in controls([golds[name] for name in names]).items():
-            texts = [" ".join(map(bracketed, calls)) or REFUSAL for calls in answers]
+        names = [name for name in _of(level, golds) if searches or not is_search(data.due[name])]
+        for kind, answers in controls.answers([golds[name] for name in names]).items():
+            texts = [controls.bracketed(calls) for calls in answers]
             right = [judge(data.due[name], text) is None for name, text in zip(names, texts, strict=True)]
             found.setdefault(kind, {})[level] = sum(right) / len(right)
     return found
@@ -149,33 +135,9 @@ def executed(folder: Path, protocol: str) -> dict[str, dict[int, float]]:
 def _any_judge(folder: Path, protocol: str) -> tuple[Material, Judge]:
     if protocol != "exact":
         return judge_of(folder, protocol)
-    known = {task.id: task for task in tasks.read(folder)}
+    known = tasks.known(folder)
 
     def judge(due: Due, output: str) -> str | None:
-        return grade.judge(known[due.id], request.parse_requests(output), output).error_type
+        return grade.counted(known[due.id], request.parse_requests(output))[0]
 
     return material(folder), judge
-
-
-def bracketed(call: Call) -> str:
-    """A call as upstream writes it."""
-    inside = ", ".join(f"{key}='{value}'" for key, value in call.arguments.items())
-    return f"[{call.name}({inside})]"
-
-
-def fenced(calls: Sequence[Call]) -> str:
-    """Calls as Hammer's files have them, a list in a fence."""
-    return f"```\n{grade.written(calls)}\n```"
-
-
-def texts(golds: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Means of the text metrics and F1 by control, over gold texts of Hammer's files; metrics 0 to 100, F1 0 to 1."""
-    calls = [Call.model_validate(item) for gold in golds for item in itertools.islice(f1.calls(gold) or [], 1)]
-    found = {}
-    for kind, answers in controls(calls).items():
-        said = [fenced(answer) if answer else REFUSAL for answer in answers]
-        rows = [call_scores(text, gold) for text, gold in zip(said, golds, strict=True)]
-        means = {key: sum(row[key] for row in rows) / len(rows) for key in hammer.METRICS}
-        both = f1.f1([f1.counts(text, gold) for text, gold in zip(said, golds, strict=True)])
-        found[kind] = means | {key: both[key] for key in ("api_f1", "param_f1")}
-    return found

@@ -31,18 +31,25 @@ def plain(value: JsonValue) -> JsonValue:
 def judge(task: Task, calls: Sequence[Call], text: str) -> Verdict:
     """The `exact` verdict on the calls of one answer, `text` being the answer as a string.
 
-    `scores` holds Rouge-L against the gold string (0 to 1) and the counts that API and parameter F1 are made of;
-    parameters count as right only under the right API.
+    `scores` holds Rouge-L against the gold string (0 to 1) and the counts that API and parameter F1 are made of.
+    """
+    name, due = _gold(task)
+    error, counts = counted(task, calls)
+    scores = {"rouge-l": call_scores(text, written([Call(name=name, arguments=due)]))["rouge-l"] / 100, **counts}
+    return Verdict(id=task.id, category=task.category, valid=error is None, error_type=error, scores=scores)
+
+
+def counted(task: Task, calls: Sequence[Call]) -> tuple[str | None, dict[str, float]]:
+    """The error type of the calls of one answer, None where they are right, and the counts that F1 is made of.
+
+    Parameters count as right only under the right API.
     """
     name, due = _gold(task)
     mine = next((call for call in calls if call.name == name), None)
     said = [item for call in calls for item in call.arguments.items()]
     right = [key for key, value in (mine.arguments.items() if mine else ()) if _same(due, key, value)]
-    counts = (mine is not None, len(calls), 1, len(right), len(said), len(due))
-    error = _error(name, due, calls)
-    scores = {"rouge-l": call_scores(text, written([Call(name=name, arguments=due)]))["rouge-l"] / 100}
-    scores |= {key: float(count) for key, count in zip(COUNTS, counts, strict=True)}
-    return Verdict(id=task.id, category=task.category, valid=error is None, error_type=error, scores=scores)
+    numbers = (mine is not None, len(calls), 1, len(right), len(said), len(due))
+    return _error(name, due, calls), {key: float(number) for key, number in zip(COUNTS, numbers, strict=True)}
 
 
 def _gold(task: Task) -> tuple[str, dict[str, JsonValue]]:

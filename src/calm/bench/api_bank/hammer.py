@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from calm.bench import Task, Verdict
-from calm.bench.api_bank import text
+from calm.bench.api_bank import controls, text
 from calm.bench.api_bank.f1 import calls, counts, f1, named
 from calm.conversation import Assistant, Conversation, Garbled, Message, Step, User
 from calm.errors import DataError
@@ -54,6 +54,15 @@ class Hammer:
     def gold(self, task: Task) -> Conversation:
         """The answer due, fences and all."""
         return task.start.add(Assistant(text=_due(task)))
+
+    def controls(self, tasks: Sequence[Task]) -> dict[str, list[Conversation]]:
+        """Texts that show how soft a metric is, by kind."""
+        found = controls.texts([_due(task) for task in tasks])
+        kinds = [kind for kind in found if kind != controls.GOLD and (len(tasks) > 1 or kind != controls.OTHER)]
+        return {
+            kind: [task.start.add(Assistant(text=said)) for task, said in zip(tasks, found[kind], strict=True)]
+            for kind in kinds
+        }
 
     def grade(self, task: Task, transcript: Conversation) -> Verdict:
         """Right if the text holds just the calls due, values compared as text; the metrics stand in `scores`."""

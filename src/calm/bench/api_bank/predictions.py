@@ -5,7 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from calm.bench.api_bank import ceilings, f1, grade, hammer, request, tasks
+from calm.bench.api_bank import ceilings, controls, f1, grade, hammer, request, tasks
 from calm.bench.api_bank.text import call_scores, reply_rouge_l
 from calm.errors import DataError, UsageError
 from calm.files import read_jsonl
@@ -35,6 +35,11 @@ def grade_predictions(path: Path, protocol: str) -> Iterator[Row]:
 
 
 def _text_rows(path: Path, protocol: str) -> Iterator[Row]:
+    for said, due in _texts(path, protocol):
+        yield SCORES[protocol](said, due)
+
+
+def _texts(path: Path, protocol: str) -> Iterator[tuple[str, str]]:
     for number, row in read_jsonl(path):
         if protocol == "response" and "gold" not in row:
             said, due = _reply(path, number, row)
@@ -42,7 +47,7 @@ def _text_rows(path: Path, protocol: str) -> Iterator[Row]:
             said, due = row.get("pred"), row.get("gold")
         if not isinstance(said, str) or not isinstance(due, str):
             raise DataError(path, f"needs texts 'pred' and 'gold' (keys here: {', '.join(row)})", number)
-        yield SCORES[protocol](said, due)
+        yield said, due
 
 
 SCORES: dict[str, Callable[[str, str], Row]] = {
@@ -79,12 +84,11 @@ def sample(row: Mapping[str, Any]) -> str:
 
 
 def _exact_rows(path: Path) -> Iterator[Row]:
-    known = {task.id: task for task in tasks.read(corpus("api_bank"))}
+    known = tasks.known(corpus("api_bank"))
     for number, row in read_jsonl(path):
         name, output = _named(path, number, row, known)
-        calls = request.parse_requests(output)
-        verdict = grade.judge(known[name], calls, grade.written(calls) if calls else output)
-        yield verdict.model_dump(include={"id", "valid", "error_type"})
+        error, counts = grade.counted(known[name], request.parse_requests(output))
+        yield {"id": name, "valid": error is None, "error_type": error, **counts}
 
 
 def _executed_rows(path: Path, protocol: str) -> Iterator[Row]:
@@ -97,21 +101,35 @@ def _executed_rows(path: Path, protocol: str) -> Iterator[Row]:
 
 
 def board(rows: Sequence[Row], protocol: str) -> tuple[str, list[Row]]:
-    """The table below the counts: by level the share of right calls beside what the gold calls get; else the means."""
+    """The table below the counts: by level the share of right calls, what gold and wrong calls get; else the means.
+
+    `exact` has the precision, recall and F1 of APIs and parameters beside the shares.
+    """
     if protocol in SCORES:
-        return f"{protocol}, {len(rows)} rows", [
-            {"metric": key, "value": v} for key, v in _means(rows, protocol).items()
+        return f"{protocol}, {len(rows)} rows; controls are taken on the same rows", [
+            _means("the file", rows, protocol)
         ]
-    ceiling = ceilings.ceiling(corpus("api_bank"), protocol)
-    title = f"{protocol}; a sample without a row is not counted; ceiling: what the gold calls get"
-    shown = [_level(level, rows, ceiling) for level in (1, 2, 3) if _of(level, rows)]
-    return title, [*shown, *([_demands(rows, ceiling)] if _of(3, rows) else [])]
+    shown = [_level(level, rows, protocol) for level in (1, 2, 3) if _of(level, rows)]
+    demands = [_demands(rows, protocol)] if _of(3, rows) else []
+    title = f"{protocol}; a sample without a row is not counted; ceiling: what the gold calls get; below, wrong calls"
+    return title, [*shown, *demands, *(row for level in shown for row in _controls(level, protocol))]
 
 
-def _means(rows: Sequence[Row], protocol: str) -> Mapping[str, float]:
+def controls_on(path: Path, protocol: str) -> list[Row]:
+    """What wrong texts get against the gold texts of the file; nothing where `board` has them as columns."""
+    if protocol not in SCORES:
+        return []
+    golds = [due for _, due in _texts(path, protocol)]
+    return [
+        _means(kind, [SCORES[protocol](said, due) for said, due in zip(texts, golds, strict=True)], protocol)
+        for kind, texts in controls.texts(golds).items()
+    ]
+
+
+def _means(answers: str, rows: Sequence[Row], protocol: str) -> Row:
     if protocol == "hammer":
-        return {"exact": sum(row["valid"] for row in rows) / len(rows), **f1.f1(rows)}
-    return {key: sum(row[key] for row in rows) / len(rows) for key in rows[0]}
+        return {"answers": answers, "exact": sum(row["valid"] for row in rows) / len(rows), **f1.f1(rows)}
+    return {"answers": answers, **{key: sum(row[key] for row in rows) / len(rows) for key in rows[0]}}
 
 
 def _of(level: int, rows: Sequence[Row]) -> list[Row]:
@@ -119,20 +137,29 @@ def _of(level: int, rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows if row["id"].startswith(f"level-{level}/") and not row.get("again")]
 
 
-def _level(level: int, rows: Sequence[Row], ceiling: Mapping[int, ceilings.Ceiling]) -> Row:
-    mine, most = _of(level, rows), ceiling[level]
+def _level(level: int, rows: Sequence[Row], protocol: str) -> Row:
+    mine, most = _of(level, rows), ceilings.ceiling(corpus("api_bank"), protocol)[level]
     right = sum(row["valid"] for row in mine)
+    f1s = {key: value for key, value in f1.f1(mine).items() if key.endswith("f1")} if protocol == "exact" else {}
     shown = {"level": level, "samples": len({row["id"] for row in mine}), "of": most.samples, "rows": len(mine)}
-    return {**shown, "right": right, "share": right / len(mine), "ceiling": most.share, "at most": most.most}
+    return {**shown, "right": right, "share": right / len(mine), "ceiling": most.share, "at most": most.most, **f1s}
 
 
-def _demands(rows: Sequence[Row], ceiling: Mapping[int, ceilings.Ceiling]) -> Row:
+def _controls(shown: Row, protocol: str) -> Iterator[Row]:
+    """Below the row of a level, what wrong calls get on the whole level."""
+    for kind, by_level in ceilings.executed(corpus("api_bank"), protocol, searches=True).items():
+        if kind != controls.GOLD:
+            yield {**dict.fromkeys(shown, ""), "level": f"{shown['level']}: {kind}", "share": by_level[shown["level"]]}
+
+
+def _demands(rows: Sequence[Row], protocol: str) -> Row:
     """Level 3 by demands: those of which some row stands for every call and all are right, of those with any row."""
-    mine, most = _of(3, rows), ceiling[3]
+    mine, most = _of(3, rows), ceilings.ceiling(corpus("api_bank"), protocol)[3]
     right = {row["id"] for row in mine if row["valid"]} - {row["id"] for row in mine if not row["valid"]}
     asked = {ceilings.demand(row["id"]) for row in mine}
     calls = most.calls
     met = sum(calls[demand] <= right for demand in asked)
     shown = {"level": "3, demands", "samples": len(asked), "of": len(calls), "rows": len(mine), "right": met}
+    f1s = {"api_f1": "", "param_f1": ""} if protocol == "exact" else {}
     bounds = {"ceiling": most.demands(most.right), "at most": most.demands(most.right | most.hoped)}
-    return {**shown, "share": met / len(asked), **bounds}
+    return {**shown, "share": met / len(asked), **bounds, **f1s}

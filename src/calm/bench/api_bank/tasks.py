@@ -5,6 +5,7 @@ as `User: `, `AI: ` and `API-Request: [Name(key='value')]->result` lines. Here t
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,12 @@ def read(folder: Path) -> Iterator[Task]:
                 yield task(level, row)
             except (KeyError, ValueError, TypeError, AttributeError) as error:
                 raise DataError(path, f"is not an official API-Bank call sample ({error!r})", number) from error
+
+
+@lru_cache(maxsize=1)
+def known(folder: Path) -> Mapping[str, Task]:
+    """All call samples by id, read once."""
+    return {task.id: task for task in read(folder)}
 
 
 def texts(folder: Path, files: Mapping[str, str]) -> dict[str, str]:

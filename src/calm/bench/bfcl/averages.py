@@ -5,6 +5,7 @@ categories (`v3-exec`), 2025.6.8 without them (`v3`), 6ea5797 (`v4`). Upstream c
 in every overall; here an average without all its parts is None, and the other figure stands beside it under its name.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Union
 
@@ -130,12 +131,12 @@ def summary(board: str, verdicts: Sequence[Verdict]) -> dict[str, Any]:
     counts, known = counted(verdicts), sizes(board)
     made = scores(board, counts)
     dropped = sum(verdict.error_type == DROPPED for verdict in verdicts)
-    seen = {name: sum(v.category == name for v in verdicts) for name in counts}
+    seen = Counter(verdict.category for verdict in verdicts)
     return {
         **{score.name: score.honest for score in made},
         "overall_not_run_as_zero": made[-1].as_zero,
         "garbled": sum(verdict.error_type == "garbled" for verdict in verdicts),
         "dropped": dropped,
         "not_run": [name for name in known if name not in counts],
-        "partly_run": [name for name, rows in seen.items() if rows < known.get(name, rows)],
+        "partly_run": [name for name in counts if seen[name] < known.get(name, seen[name])],
     }

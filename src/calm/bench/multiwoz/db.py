@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from calm.bench.multiwoz.fuzzy import partial_ratio
+from calm.bench.multiwoz.fuzzy import fits
 from calm.bench.multiwoz.values import clock, helper_value
 from calm.errors import DataError
 from calm.files import read_json
@@ -71,7 +71,7 @@ def _meets(key: str, found: str, wanted: str) -> bool:
     if key == "leave_at":
         return found >= clock(wanted)
     if key in FUZZY:
-        return partial_ratio(found, wanted.lower()) >= CLOSE
+        return fits(found, wanted.lower(), CLOSE)
     return _bare(key, found) == _bare(key, wanted)
 
 

@@ -7,10 +7,11 @@ slots are rebuilt from the 2.1 annotation, so BLEU here is close to published fi
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from calm.bench.multiwoz import tasks
+from calm.bench.multiwoz import archive
 from calm.bench.multiwoz.replies import normal
 from calm.bench.multiwoz.values import mwzeval_state
 from calm.errors import DataError
@@ -81,14 +82,15 @@ def _wish(domain: str, part: Mapping[str, Any]) -> Wish:
     return Wish(informable, frozenset(asked | booked))
 
 
+@lru_cache(maxsize=1)
 def measures(folder: Path) -> dict[str, Measure]:
     """Every test dialogue by its id (`mul0003`), from the folder of the corpus."""
     booked = read_json(folder / "booked_domains.json")
-    path = folder / tasks.FILE
+    path = archive.source(folder).path
     found = {}
-    for number, row in enumerate(read_json(path), 1):
+    for number, row in archive.rows(folder):
         try:
-            name = row["dialogue_id"].removesuffix(".json").lower()
+            name = archive.bare(row["dialogue_id"])
             states = [_nested(turn["state"]) for turn in row["turns"]]
             found[name] = Measure(goal(row["goal"]), booked[name], states)
         except (KeyError, TypeError, AttributeError) as error:

@@ -4,8 +4,8 @@ Only placeholders are looked at, never values: `[phone]` provides a phone, which
 *predicted state* of that turn finds in the database, so Success measures state tracking and the will to name slots.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from calm.bench.multiwoz.goals import State, Wish
 from calm.bench.multiwoz.venues import Venues
@@ -14,6 +14,8 @@ VENUES = ("restaurant", "hotel", "attraction")
 FREE = ("taxi", "police", "hospital")
 """Domains without a database: any offer will do."""
 FACTS = ("PHONE", "ADDRESS", "POST", "TRAINID")
+EVERYTHING = "[name] [phone] [address] [postcode] [reference] [trainid]"
+"""The constant reply that provides whatever a user could ask for."""
 
 
 class Turn(NamedTuple):
@@ -30,6 +32,21 @@ class Outcome(NamedTuple):
     inform: bool
     success: bool
     domains: dict[str, tuple[bool, bool | None]]
+
+
+def row(outcome: Outcome) -> dict[str, Any]:
+    """An outcome as verdict rows have it: 1 or 0; `domains` holds `[inform, success]`, with null where not asked."""
+    domains = {
+        domain: [int(done), None if served is None else int(served)]
+        for domain, (done, served) in outcome.domains.items()
+    }
+    return {"inform": int(outcome.inform), "success": int(outcome.success), "domains": domains}
+
+
+def rate(marks: Iterable[bool]) -> float:
+    """Percent, rounded to one decimal as published; that of nothing is 0."""
+    found = list(marks)
+    return round(100 * sum(found) / len(found), 1) if found else 0.0
 
 
 def active(states: Sequence[State]) -> Iterator[list[str]]:

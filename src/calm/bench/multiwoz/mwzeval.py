@@ -10,9 +10,9 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from calm.bench.multiwoz import goals, inform, jga, predictions, tasks, text
+from calm.bench.multiwoz import archive, goals, inform, jga, predictions, text
 from calm.bench.multiwoz.goals import Measure, State
-from calm.bench.multiwoz.inform import Outcome, Turn
+from calm.bench.multiwoz.inform import EVERYTHING, Outcome, Turn, rate
 from calm.bench.multiwoz.replies import NAMED, normal, unknown
 from calm.bench.multiwoz.values import mwzeval_state
 from calm.bench.multiwoz.venues import Venues
@@ -20,8 +20,6 @@ from calm.hub.corpora import corpus
 
 PROTOCOLS = ("mwzeval", "mwzeval-states", "mwzeval-slots")
 STANDINS = "BLEU against 2.1 annotation instead of 2.2: within 0.5 of published figures; JGA: "
-EVERYTHING = "[name] [phone] [address] [postcode] [reference] [trainid]"
-"""The constant reply that provides whatever a user could ask for."""
 
 
 class Bench:
@@ -31,6 +29,7 @@ class Bench:
         self.measures: dict[str, Measure] = goals.measures(folder)
         self.venues = Venues(folder / "db")
         self.humans = goals.humans(folder)
+        self.note = archive.source(folder).note
 
     @cached_property
     def controls(self) -> dict[str, dict[str, float]]:
@@ -72,7 +71,7 @@ def grade(path: Path, protocol: str) -> Iterator[dict[str, Any]]:
     how = "given" if given else "slots" if protocol == "mwzeval-slots" else "states"
     said = {name: judged(turns, held.measures[name], held.venues, how) for name, turns in found.items()}
     for name, one in said.items():
-        yield {"dialogue_id": name, **_row(one.outcome)}
+        yield {"dialogue_id": name, **inform.row(one.outcome)}
     strange = {name for turns in found.values() for turn in turns for name in unknown(turn["response"])}
     yield {"total": {**total(said, held), "active_domains": how, "unknown_names": sorted(strange)}}
 
@@ -99,21 +98,13 @@ def named(reply: str) -> list[str]:
     return [domain for domain in dict.fromkeys(prefixes) if domain in goals.DOMAINS]
 
 
-def _row(outcome: Outcome) -> dict[str, Any]:
-    domains = {
-        domain: [int(done), None if served is None else int(served)]
-        for domain, (done, served) in outcome.domains.items()
-    }
-    return {"inform": int(outcome.inform), "success": int(outcome.success), "domains": domains}
-
-
 # --- totals --------------------------------------------------------------------------------------------------------
 
 
 def total(said: Mapping[str, Said], held: Bench) -> dict[str, Any]:
     """All measures over some dialogues, and beside them what replies that know nothing get, on all 1,000."""
     outcomes = [one.outcome for one in said.values()]
-    rates = {"inform": _rate(o.inform for o in outcomes), "success": _rate(o.success for o in outcomes)}
+    rates = {"inform": rate(o.inform for o in outcomes), "success": rate(o.success for o in outcomes)}
     replies = {name: [turn.reply for turn in one.turns] for name, one in said.items()}
     bleu = text.bleu(
         pair for name, mine in replies.items() for pair in zip(mine, held.humans[name].replies, strict=False)
@@ -125,15 +116,17 @@ def total(said: Mapping[str, Said], held: Bench) -> dict[str, Any]:
         "bleu": bleu,
         "combined": (rates["inform"] + rates["success"]) / 2 + bleu,
         **_states(said, held),
+        "turns_with_change": jga.changed([turn.state for turn in one.turns] for one in said.values()),
         "richness": text.richness([reply for mine in replies.values() for reply in mine]),
         "domains": _by_domain(outcomes),
-        "inform_all": _rate([*(o.inform for o in outcomes), *[False] * lacking]),
-        "success_all": _rate([*(o.success for o in outcomes), *[False] * lacking]),
+        "inform_all": rate([*(o.inform for o in outcomes), *[False] * lacking]),
+        "success_all": rate([*(o.success for o in outcomes), *[False] * lacking]),
         "dialogues": len(said),
         "missing": lacking,
+        "of": len(held.measures),
         "missing_turns": due - turns,
         "controls": held.controls,
-        "note": STANDINS + tasks.NOTE,
+        "note": STANDINS + held.note,
     }
 
 
@@ -160,15 +153,9 @@ def _by_domain(outcomes: Sequence[Outcome]) -> dict[str, dict[str, float]]:
         for domain, pair in outcome.domains.items():
             marks.setdefault(domain, []).append(pair)
     return {
-        domain: {"inform": _rate(done for done, _ in pairs), "success": _rate(served is True for _, served in pairs)}
+        domain: {"inform": rate(done for done, _ in pairs), "success": rate(served is True for _, served in pairs)}
         for domain, pairs in sorted(marks.items())
     }
-
-
-def _rate(marks: Iterable[bool]) -> float:
-    """Percent, rounded to one decimal as published."""
-    found = list(marks)
-    return round(100 * sum(found) / len(found), 1) if found else 0.0
 
 
 def controls(held: Bench) -> dict[str, dict[str, float]]:
@@ -191,5 +178,5 @@ def controls(held: Bench) -> dict[str, dict[str, float]]:
             inform.judge(one.goal, one.booked, turns(name, one.states), held.venues)
             for name, one in held.measures.items()
         ]
-        found[speaker] = {"inform": _rate(o.inform for o in outcomes), "success": _rate(o.success for o in outcomes)}
+        found[speaker] = {"inform": rate(o.inform for o in outcomes), "success": rate(o.success for o in outcomes)}
     return found

@@ -14,7 +14,9 @@ Turns = list[dict[str, Any]]
 DIALOGUE = re.compile(rb'"([A-Za-z]{1,20}\d{1,9}(?:\.json)?)"\s*:\s*\[')
 
 
-def read(path: Path, turns_of: Mapping[str, int], keys: Sequence[str]) -> dict[str, Turns]:
+def read(
+    path: Path, turns_of: Mapping[str, int], keys: Sequence[str], optional: Sequence[str] = ("active_domains",)
+) -> dict[str, Turns]:
     """The dialogues of a file by id, each turn with all the keys asked for (of `response`, `state`).
 
     Fewer turns than the test set has are taken as they come, as the original does; they are counted where totals are.
@@ -24,6 +26,7 @@ def read(path: Path, turns_of: Mapping[str, int], keys: Sequence[str]) -> dict[s
             `.gz` or not.
         turns_of: how many turns each dialogue of the test set has.
         keys: what a turn must have.
+        optional: what a turn may have, but then as it should be.
 
     Raises:
         DataError: cut or bad bytes, no JSON, or a dialogue that is not of this form; names row (its place) and id.
@@ -38,7 +41,7 @@ def read(path: Path, turns_of: Mapping[str, int], keys: Sequence[str]) -> dict[s
             raise DataError(path, f"dialogue {name!r} is none of the test set (ids are like 'mul0003')", row)
         if not isinstance(turns, list) or not 0 < len(turns) <= turns_of[name]:
             raise DataError(path, f"dialogue {name!r} is not a list of 1 to at most {turns_of[name]} turns", row)
-        if wrong := _wrong(turns, keys):
+        if wrong := _wrong(turns, keys, optional):
             raise DataError(path, f"dialogue {name!r} {wrong}", row)
     return found
 
@@ -97,19 +100,19 @@ def _is_list(value: Any) -> bool:
 
 
 FORMS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "response": (_is_text, "a delexicalised reply as text"),
+    "response": (_is_text, "a reply as text"),
     "state": (_is_state, "predicted states {domain: {slot: text}}, and none is taken from gold"),
     "active_domains": (_is_list, "a list of domains"),
+    "told": (_is_state, 'what tools gave {domain: {"reference": text}}'),
 }
-OPTIONAL = ("active_domains",)
 
 
-def _wrong(turns: Sequence[Any], keys: Sequence[str]) -> str:
+def _wrong(turns: Sequence[Any], keys: Sequence[str], optional: Sequence[str]) -> str:
     """What is wrong with the first turn that is not as it should be; nothing if all are."""
     for number, turn in enumerate(turns):
         if not isinstance(turn, dict):
             return f"turn {number} is no object"
-        for key in [*keys, *(key for key in OPTIONAL if key in turn)]:
+        for key in [*keys, *(key for key in optional if key in turn)]:
             right, form = FORMS[key]
             if key not in turn or not right(turn[key]):
                 return f"turn {number} has no {key!r} that can be judged: this takes {form}"

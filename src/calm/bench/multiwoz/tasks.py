@@ -5,24 +5,18 @@ from pathlib import Path
 from typing import Any
 
 from calm.bench import Task
-from calm.bench.multiwoz.world import TOOLS
+from calm.bench.multiwoz import archive
+from calm.bench.multiwoz.world import NOTING, TOOLS
 from calm.conversation import Conversation, System, User
-from calm.errors import DataError
-from calm.files import read_json
 
-FILE = "test_2.4_derived.json"
-NOTE = (
-    "states derived from 2.4 turn labels, not the official archive: up to 161 of 42,493 slot-turns, so at most 2.2 %"
-    " of the 7,372 turns, can be wrong"
-)
 DOMAINS = ("restaurant", "hotel", "attraction", "train", "taxi")
 
 DESK = System(
     content=(
         "You are the information desk of Cambridge. You search restaurants, hotels, sights and trains, book them and"
         " order taxis with your tools. Pass on every wish in the turn in which the user states it, together with what"
-        ' you know already; where the user says that anything will do, pass "dontcare". Tell nothing that no tool told'
-        " you."
+        ' you know already; where the user says that anything will do, pass "dontcare". Note all wishes so far with'
+        f" {NOTING.name} whenever they change. Tell nothing that no tool told you."
     )
 )
 
@@ -33,12 +27,7 @@ def read(folder: Path) -> Iterator[Task]:
     Raises:
         DataError: no such file, or a dialogue that lacks something; names it.
     """
-    path = folder / FILE
-    for number, row in enumerate(read_json(path), 1):
-        try:
-            yield task(row)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise DataError(path, f"is not a dialogue with goal and turns ({error!r})", number) from error
+    return (task(row) for _, row in archive.rows(folder))
 
 
 def recorded(task: Task) -> dict[str, Any]:
@@ -56,7 +45,10 @@ def task(row: dict[str, Any]) -> Task:
         "states": [dict(turn["state"]) for turn in turns],
     }
     start = Conversation(
-        id=identity, tools=TOOLS, messages=(DESK, User(content=gold["users"][0])), origin="multiwoz/2.4-derived"
+        id=identity,
+        tools=(*TOOLS, NOTING),
+        messages=(DESK, User(content=gold["users"][0])),
+        origin="multiwoz/2.4-derived",
     )
     several = sum(bool(row["goal"].get(domain)) for domain in DOMAINS) > 1
     return Task(id=identity, category="multi" if several else "single", start=start, gold=gold)

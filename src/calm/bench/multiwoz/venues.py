@@ -46,6 +46,11 @@ class Venues:
             self._found[key] = self._query(domain, wanted)
         return self._found[key]
 
+    def records(self, domain: str) -> dict[str, dict[str, Any]]:
+        """The venues of a domain by id; of the trains that share an id the last."""
+        key = "trainid" if domain == "train" else "id"
+        return {record[key]: record for record in self._tables[domain]}
+
     def _query(self, domain: str, wanted: Wanted) -> frozenset[str]:
         rows = self._tables.get(domain, [])
         keys = rows[0].keys() if rows else ()  # the original asks by the keys of a table's first row

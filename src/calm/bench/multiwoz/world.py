@@ -12,7 +12,7 @@ from pydantic import JsonValue
 
 from calm.bench.multiwoz.db import Database, Record
 from calm.bench.multiwoz.values import clock
-from calm.conversation import Assistant, Call, Conversation, Message, Observation, Step, Tool, User
+from calm.conversation import Assistant, Call, Conversation, Garbled, Message, Observation, Step, Tool, User
 from calm.files import dumps
 
 CALLS_PER_TURN = 5
@@ -206,11 +206,42 @@ def _lot(table: str, wanted: Mapping[str, str]) -> str:
     return hashlib.sha256(f"{table} {sorted(wanted.items())}".encode()).hexdigest()
 
 
-class Recorded:
-    """Desk and recorded user: calls are run; on the model's reply follow the recorded reply and the next user turn.
+# --- the recorded user ---------------------------------------------------------------------------------------------
 
-    The model's own words stay in the history. The recorded reply follows them because the user's next words answer it;
-    a model that says just that is not echoed.
+
+def _key(slot: str) -> str:
+    return slot.replace("-", "_").replace(" ", "_")
+
+
+WISHES = {_key(slot): slot for _, keys in APIS.values() for _, slot in keys.values() if slot}
+"""The parameters of `NOTING` and the slots that they mean: `hotel_book_day` is `hotel-book day`."""
+
+NOTING = Tool(
+    name="note_wishes",
+    description=(
+        "Write down all that the user wants by now, in every turn in which that changes. Each note replaces the one"
+        f' before it, so leave nothing out that still holds; "{ANY}" where anything will do.'
+    ),
+    parameters={
+        "type": "object",
+        "properties": {key: {"type": "string"} for key in WISHES},
+        "additionalProperties": False,
+    },
+)
+"""How a model states the dialogue state itself, in its own tool format; not one of the desk's tools."""
+
+
+def noted(call: Call) -> dict[str, str]:
+    """The state that a note writes down; empty values and what is no slot are left out."""
+    written = {WISHES[key]: said(value) for key, value in call.arguments.items() if key in WISHES}
+    return {slot: value for slot, value in written.items() if value}
+
+
+class Recorded:
+    """Desk and recorded user: calls are run; after the model's last step of a turn come the recorded reply and user.
+
+    So each turn but the last ends with an assistant message that is the recorded one, right before the user's; what the
+    model itself said stands before it. `recalled` is what a model should be shown of this.
     """
 
     def __init__(self, desk: Desk, replies: Sequence[str], users: Sequence[str]) -> None:
@@ -222,20 +253,26 @@ class Recorded:
         made = len(calls_of(conversation)[-1])
         allowed = len(calls) - max(0, made - CALLS_PER_TURN)
         answers = [
-            Observation(content=self._desk.run(call) if place < allowed else REFUSED, call=call.id, name=call.name)
+            Observation(content=self._run(call) if place < allowed else REFUSED, call=call.id, name=call.name)
             for place, call in enumerate(calls)
         ]
         if calls and made <= CALLS_PER_TURN:
             return answers
-        following = self._next(conversation, step)
+        following = self._next(conversation)
         return [*answers, *following] if following else ()
 
-    def _next(self, conversation: Conversation, step: Step) -> list[Message]:
+    def _run(self, call: Call) -> str:
+        if call.name != NOTING.name:
+            return self._desk.run(call)
+        if unknown := sorted(set(call.arguments) - set(WISHES)):
+            return dumps({"error": f"{NOTING.name} has no parameter {', '.join(unknown)}"})
+        return dumps({"noted": len(noted(call))})
+
+    def _next(self, conversation: Conversation) -> list[Message]:
         turn = sum(isinstance(message, User) for message in conversation.messages)
         if turn >= len(self._users):
             return []
-        reply, user = Assistant(text=self._replies[turn - 1]), User(content=self._users[turn])
-        return [user] if isinstance(step, Assistant) and step.text == reply.text else [reply, user]
+        return [Assistant(text=self._replies[turn - 1]), User(content=self._users[turn])]
 
 
 REFUSED = dumps({"error": f"only {CALLS_PER_TURN} calls a turn"})
@@ -250,3 +287,23 @@ def calls_of(conversation: Conversation) -> list[list[Call]]:
         elif isinstance(message, Assistant) and turns:
             turns[-1] += message.calls
     return turns
+
+
+def recalled(conversation: Conversation) -> Conversation:
+    """The conversation as the model is to remember it: in turns that are over the recorded reply instead of its own.
+
+    Its calls, their results and the thoughts with them stay, as they would for an agent; the words, and what could not
+    be read, that the recorded reply stands for are gone, so the user's next words answer what was said before them.
+    """
+    messages = conversation.messages
+    instead = {
+        place - 2
+        for place, message in enumerate(messages)
+        if place > 1 and isinstance(message, User) and isinstance(messages[place - 1], Assistant)
+    }
+    kept = (message for place, message in enumerate(messages) if not (place in instead and _is_reply(message)))
+    return conversation.model_copy(update={"messages": tuple(kept)})
+
+
+def _is_reply(message: Message) -> bool:
+    return isinstance(message, Garbled) or (isinstance(message, Assistant) and not message.calls)
