@@ -27,7 +27,7 @@ from calm.format.tokens import Codec, Encoded
 from calm.hub import models
 from calm.policy.local.llama import Llama
 from calm.train.model import LoraLlama
-from calm.train.recipe import Lora
+from calm.train.recipe import TrainRecipe
 
 LABELS = ("Thought: ", "Action: ", "Response: ")
 SLOTS = (5, 7, 8, 9)
@@ -196,23 +196,23 @@ def fitted(model: LoraLlama, codec: Codec, syntax: Syntax) -> LoraLlama:
     if syntax.name == "tokens":
         for slot, tag in zip(SLOTS, TAGS, strict=True):
             row = model.embedding[codec.tokenizer.encode(tag, add_special_tokens=False).ids].mean(0)
-            model.embedding[slot] = row
-            model.head[slot] = row.to(model.head.dtype)
+            model.embedding[slot] = row  # which is the head too
     return model
 
 
 def trained(base: Path, codec: Codec, syntax: Syntax, rows: list[Conversation], passes: int) -> LoraLlama:
     """The adapter after `passes` over the rows, one conversation a step, linear decay from 8e-4."""
     torch.manual_seed(0)
-    model = fitted(LoraLlama(base, Lora()), codec, syntax)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=8e-4)
+    model = fitted(LoraLlama(base, TrainRecipe()), codec, syntax)
+    weights = [weight for _, weight in model.trained()]
+    optimiser = torch.optim.AdamW(weights, lr=8e-4)
     encoded = [encode(spans(row, syntax), codec, syntax) for row in rows] * passes
     for place, row in enumerate(encoded):
         for group in optimiser.param_groups:
             group["lr"] = 8e-4 * min(1.0, (place + 1) / 4) * (1 - place / len(encoded))
-        loss, count = model.loss(row)
+        loss, count = model.loss([row])
         (loss / count).backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(weights, 1.0)
         optimiser.step()
         optimiser.zero_grad()
         print(f"\r{syntax.name}: step {place + 1} of {len(encoded)}", end="", file=sys.stderr)
@@ -225,7 +225,7 @@ def engine(base: Path, model: LoraLlama | None) -> Llama:
     made = Llama(base)
     if model is None:
         return made
-    made.embedding, made.head = model.embedding.to(made.dtype), model.head
+    made.embedding = made.head = model.embedding.detach()
     for place, layer in enumerate(model.layers):
         merged = []
         for name in ("qkv", "o", "gate_up", "down"):

@@ -1,92 +1,347 @@
-"""Training speed here: our step beside PEFT on transformers, same rows, same adapter, taking turns in one process.
+"""Training speed here: our step beside TRL's trainer, at its defaults and at its best, and a plain PEFT loop.
 
-    python benchmarks/train.py        about 2 minutes on 2 cores; --json for the raw figures
+    python benchmarks/train.py --quick       one step of each side: 5 minutes on 2 quiet cores
+    python benchmarks/train.py               three steps, twice, and the loss of every step: half an hour
+    python benchmarks/train.py --parts       what the written-out pieces of our step gain over PyTorch's: a minute
 
-Both compute the loss at supervised positions only, in bf16, one conversation at a time, forward and backward.
+Every side is a process of its own and takes its turn: the same 8 conversations of 300 to 1,200 tokens a step in the
+same order, the same adapters to begin with, AdamW at 1e-4, bf16. Tokens are those of the conversations, padding not
+counted. TRL (`pip install trl`) is no dependency of calm: `--trl-python` names an interpreter that has it, if this one
+has not, and its two sides are left out, and said to be missing, where neither has.
 """
 
 import argparse
 import json
+import math
+import os
+import resource
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor
 
-from calm.data.sources.town import read_town
-from calm.format.tokens import Codec, Encoded
-from calm.hub import models
-from calm.train.model import FUSED, LoraLlama
-from calm.train.recipe import Lora
+BATCH = 8
+RATE = 1e-4
+TRL = {
+    "TRL, default settings": {},
+    "TRL, its best": {
+        "per_device_train_batch_size": 1,
+        "gradient_accumulation_steps": BATCH,
+        "gradient_checkpointing": False,
+    },
+}
+"""Default: 8 padded to the longest, checkpointing on. Best on a processor: one at a time, checkpointing off."""
+
+Rows = list[tuple[list[int], list[bool]]]
 
 
-def peft_loss(base: Path) -> Callable[[Encoded], Tensor]:
-    """Summed loss of a row under transformers and PEFT, autocast to bf16."""
-    warnings.simplefilter("ignore")
-    from peft import LoraConfig, get_peft_model
+def ours(base: Path, rows: Rows, start: Path) -> Iterator[float]:
+    """Our step; the loss of each."""
+    from calm.format.tokens import Encoded
+    from calm.train.model import LoraLlama
+    from calm.train.recipe import TrainRecipe
+
+    model = LoraLlama(base, TrainRecipe())
+    first = torch.load(start, weights_only=True)
+    with torch.no_grad():
+        for name, weight in model.trained():
+            weight.copy_(first[name])
+    yield from loop([w for _, w in model.trained()], rows, lambda ids, learn: model.loss([Encoded(ids, learn)])[0])
+
+
+def peft(base: Path, rows: Rows, start: Path) -> Iterator[float]:
+    """A plain loop over transformers and PEFT: bf16 autocast, one conversation at a time, logits where they matter."""
+    from peft import get_peft_model, set_peft_model_state_dict
     from transformers import AutoModelForCausalLM
 
-    targets = [part for parts in FUSED.values() for part in parts]
-    config = LoraConfig(r=16, lora_alpha=32, target_modules=targets, task_type="CAUSAL_LM")
-    model = get_peft_model(AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32), config)
+    model = get_peft_model(AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32), adapters())
+    set_peft_model_state_dict(model, torch.load(start, weights_only=True))
 
-    def loss(row: Encoded) -> Tensor:
-        places = torch.tensor([i for i, learn in enumerate(row.learn) if learn])
-        ids = torch.tensor([row.ids])
+    def loss(ids: list[int], learn: list[bool]) -> torch.Tensor:
+        places, tokens = torch.tensor([i for i, own in enumerate(learn) if own]), torch.tensor([ids])
         with torch.autocast("cpu", torch.bfloat16):
-            logits = model(input_ids=ids, logits_to_keep=places - 1, use_cache=False).logits[0]
-        return torch.nn.functional.cross_entropy(logits.float(), ids[0, places], reduction="sum")
+            logits = model(input_ids=tokens, logits_to_keep=places - 1, use_cache=False).logits[0]
+        return torch.nn.functional.cross_entropy(logits.float(), tokens[0, places], reduction="sum")
 
-    return loss
+    yield from loop([w for w in model.parameters() if w.requires_grad], rows, loss)
 
 
-def gemm_peak() -> float:
-    """GFLOP/s of a bf16 product the size of a feed-forward layer over 1,024 tokens, best of 20."""
+def loop(weights: list[Any], rows: Rows, loss: Callable[[list[int], list[bool]], torch.Tensor]) -> Iterator[float]:
+    """Steps of a plain loop: the mean loss over the supervised tokens of a batch, clipped, AdamW."""
+    optimiser = torch.optim.AdamW(weights, lr=RATE, weight_decay=0, fused=True)
+    for at in range(0, len(rows), BATCH):
+        batch, total = rows[at : at + BATCH], 0.0
+        learned = sum(sum(learn) for _, learn in batch)
+        for ids, learn in batch:
+            own = loss(ids, learn) / learned
+            own.backward()
+            total += own.item()
+        torch.nn.utils.clip_grad_norm_(weights, 1.0)
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+        yield total
+
+
+def trl(base: Path, rows: Rows, start: Path, settings: dict[str, Any]) -> tuple[list[float], list[float]]:
+    """Seconds and losses of the steps of TRL's trainer; only order, rate and what `settings` says are not its own."""
+    from datasets import Dataset
+    from peft import set_peft_model_state_dict
+    from transformers import TrainerCallback
+    from trl import SFTConfig, SFTTrainer  # ty: ignore[import-not-found]
+
+    marks: list[float] = []
+
+    class Clock(TrainerCallback):
+        def on_step_begin(self, *_: Any, **__: Any) -> None:
+            marks.append(clock())
+
+        on_step_end = on_step_begin
+
+    columns = [{"input_ids": i, "labels": [t if own else -100 for t, own in zip(i, m, strict=True)]} for i, m in rows]
+    with tempfile.TemporaryDirectory() as folder:
+        config = SFTConfig(
+            **{"output_dir": folder, "max_steps": len(rows) // BATCH, "max_length": None, "learning_rate": RATE},
+            **{"lr_scheduler_type": "constant", "train_sampling_strategy": "sequential", "logging_steps": 1},
+            **{"report_to": [], "save_strategy": "no", "use_cpu": True, "disable_tqdm": True, **settings},
+        )
+        data = Dataset.from_list(columns)
+        trainer = SFTTrainer(str(base), args=config, train_dataset=data, peft_config=adapters(), callbacks=[Clock()])
+        set_peft_model_state_dict(trainer.model, torch.load(start, weights_only=True))
+        trainer.train()
+    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    return [end - begin for begin, end in zip(marks[::2], marks[1::2], strict=True)], losses
+
+
+def adapters() -> Any:
+    """The card's LoRA as PEFT is told of it."""
+    from peft import LoraConfig
+
+    return LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM")
+
+
+LOOPS = {"calm": ours, "transformers + PEFT": peft}
+
+
+def clock() -> float:
+    """Seconds: of the wall, or of this process where it was given one thread."""
+    return time.process_time() if torch.get_num_threads() == 1 else time.perf_counter()
+
+
+def run(side: str, folder: Path) -> dict[str, Any]:
+    """One side in this process: seconds and loss of every step, and the most memory it held, in bytes."""
+    warnings.simplefilter("ignore")
+    said = json.loads((folder / "rows.json").read_text())
+    base, rows, start = Path(said["base"]), said["rows"], folder / "start.pt"
+    before = others()
+    if side in TRL:
+        seconds, losses = trl(base, rows, start, TRL[side])
+    else:
+        seconds, losses, began = [], [], clock()
+        for loss in LOOPS[side](base, rows, start):
+            seconds.append(clock() - began)
+            losses.append(loss)
+            began = clock()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    share = [after - first for first, after in zip(before, others(), strict=True)]
+    return {"seconds": seconds, "losses": losses, "peak": peak, "others": round(share[0] / share[1], 3)}
+
+
+def others() -> tuple[float, float]:
+    """Processor seconds that other programs have used since the start, and all that there were (Linux)."""
+    lines = Path("/proc/stat").read_text().splitlines()
+    user, nice, system, idle, *rest = (int(x) / os.sysconf("SC_CLK_TCK") for x in lines[0].split()[1:8])
+    return user + nice + system - time.process_time(), user + nice + system + idle + sum(rest)
+
+
+def prepare(folder: Path, steps: int) -> list[int]:
+    """Write the rows and the first adapters; the tokens of each step."""
+    from calm.data.sources.town import read_town
+    from calm.format.tokens import Codec
+    from calm.hub import models
+    from calm.train.model import LoraLlama
+    from calm.train.recipe import TrainRecipe
+
+    base = models.find("calm-135m").base
+    codec = Codec.load(base)
+    rows = [codec.row(conversation) for conversation in read_town(2 * BATCH * steps)]
+    rows = [row for row in rows if 300 <= len(row.ids) <= 1200][: BATCH * steps]
+    torch.manual_seed(0)
+    torch.save(dict(LoraLlama(base, TrainRecipe()).trained()), folder / "start.pt")
+    (folder / "rows.json").write_text(json.dumps({"base": str(base), "rows": rows}))
+    return [sum(len(row.ids) for row in rows[at : at + BATCH]) for at in range(0, len(rows), BATCH)]
+
+
+def turns(folder: Path, asked: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
+    """Every side in its own process, one after the other, as many rounds as asked."""
+    python, rounds = asked.trl_python, 1 if asked.quick else asked.rounds
+    environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}  # threads that spin while another program runs starve it
+    if asked.processor_time:
+        environment["OMP_NUM_THREADS"] = "1"
+    sides = dict.fromkeys(LOOPS, sys.executable) | (dict.fromkeys(TRL, python) if python else {})
+    found: dict[str, list[dict[str, Any]]] = {side: [] for side in sides}
+    for turn in range(rounds):
+        for side, interpreter in sides.items():
+            print(f"round {turn + 1} of {rounds}: {side}", file=sys.stderr)
+            command = [interpreter, __file__, "--side", side, "--folder", str(folder)]
+            done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+            if done.returncode:
+                sys.exit(f"{side}: failed\n{done.stderr[-2000:]}")
+            found[side].append(json.loads(done.stdout.splitlines()[-1]))
+    return found
+
+
+def work(tokens: int, length: float, learned: float) -> float:
+    """Floating-point operations that `tokens` need at least: frozen base, so forward and the gradient of inputs only.
+
+    Per token twice 2 N of the linear layers, causal attention over half of `length` (three times its forward), and the
+    head at the supervised share `learned`; the figures of SmolLM2-135M.
+    """
+    layers, hidden, vocabulary, linear = 30, 576, 49152, 106_168_320
+    return tokens * (4 * linear + layers * 3 * 4 * hidden * length / 2 + 4 * hidden * vocabulary * learned)
+
+
+def product_peak() -> float:
+    """FLOP/s of a bf16 product the size of a feed-forward layer over 1,024 tokens, best of 20."""
     a, b = torch.randn(1024, 576).bfloat16(), torch.randn(576, 3072).bfloat16()
-    best = min(timed(lambda: a @ b) for _ in range(20))
-    return 2 * 1024 * 576 * 3072 / best / 1e9
+    return 2 * 1024 * 576 * 3072 / min(timed(lambda: a @ b) for _ in range(20))
 
 
 def timed(act: Callable[[], object]) -> float:
     """Seconds."""
-    began = time.perf_counter()
+    began = clock()
     act()
-    return time.perf_counter() - began
+    return clock() - began
+
+
+def summary(found: dict[str, list[dict[str, Any]]], tokens: list[int], folder: Path) -> dict[str, Any]:
+    """Medians over all steps of all rounds, ratios, and the share of the product peak that our step reaches."""
+    speeds = {
+        side: statistics.median(n / s for turn in turns for n, s in zip(tokens, turn["seconds"], strict=True))
+        for side, turns in found.items()
+    }
+    peaks = {side: max(turn["peak"] for turn in turns) for side, turns in found.items()}
+    default, best = TRL
+
+    def ratio(of: dict[str, Any], side: str) -> float | None:
+        return round(of["calm"] / of[side], 3) if side in of else None
+
+    rows = json.loads((folder / "rows.json").read_text())["rows"]
+    length = math.fsum(len(i) ** 2 for i, _ in rows) / sum(len(i) for i, _ in rows)
+    learned = sum(sum(m) for _, m in rows) / sum(len(m) for _, m in rows)
+    peak = product_peak()
+    return {
+        "ratio_trl_default": ratio(speeds, default),
+        "ratio_trl_best": ratio(speeds, best),
+        "memory_ratio": ratio(peaks, default),
+        "ratio_peft": ratio(speeds, "transformers + PEFT"),
+        "tokens_per_second": {side: round(speed, 1) for side, speed in speeds.items()},
+        "peak_gb": {side: round(peak / 1e9, 2) for side, peak in peaks.items()},
+        "losses": {side: turns[0]["losses"] for side, turns in found.items()},
+        "others": {side: max(turn["others"] for turn in turns) for side, turns in found.items()},
+        "threads": torch.get_num_threads(),
+        "product_peak_gflops": round(peak / 1e9),
+        "share_of_peak": round(speeds["calm"] * work(1, length, learned) / peak, 3),
+        "missing": []
+        if default in found
+        else ["TRL: pip install trl, or --trl-python with an interpreter that has it"],
+    }
+
+
+def parts() -> dict[str, dict[str, float]]:
+    """Milliseconds of one processor, forward and backward, of our pieces and of what PyTorch offers, 907 tokens."""
+    from torch.nn import functional
+
+    from calm.train import attention, step
+    from calm.train.attention import Heads, Pack
+
+    n, heads, angles = 907, Heads(9, 3, 64), torch.rand(907, 64)
+    pack = Pack((0, n), angles.cos().bfloat16(), angles.sin().bfloat16(), torch.tensor([0, n], dtype=torch.int32), n)
+
+    def sdpa(qkv: torch.Tensor) -> torch.Tensor:
+        q, k, v = (x.transpose(0, 1).unsqueeze(0) for x in attention._turned(qkv, pack, heads))
+        return functional.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
+
+    weight, head, targets = torch.rand(576), (torch.randn(49152, 576) / 24).bfloat16(), torch.randint(49152, (256,))
+    pairs = {
+        "attention": (lambda x: attention.by_hand(x, pack, heads), sdpa, torch.randn(n, 960).bfloat16()),
+        "norm": (
+            lambda x: step.Norm.apply(x, weight, 1e-5, torch.bfloat16),
+            lambda x: functional.rms_norm(x, (576,), weight, 1e-5).bfloat16(),
+            torch.randn(n, 576),
+        ),
+        "head and loss, 256 positions": (
+            lambda x: step.Entropy.apply(x, head, targets, True),
+            lambda x: functional.cross_entropy((x @ head.T).float(), targets, reduction="sum"),
+            torch.randn(256, 576).bfloat16(),
+        ),
+    }
+    torch.set_num_threads(1)
+    return {
+        name: {"by hand": spent(mine, leaf), "PyTorch": spent(theirs, leaf)}
+        for name, (mine, theirs, leaf) in pairs.items()
+    }
+
+
+def spent(act: Callable[[torch.Tensor], torch.Tensor], leaf: torch.Tensor) -> float:
+    """Median milliseconds of processor time of forward and backward: another program's share does not count."""
+    leaf.requires_grad_()
+    found = []
+    for _ in range(12):
+        began = time.process_time()
+        out = act(leaf)
+        out.backward(torch.ones_like(out))
+        found.append((time.process_time() - began) * 1000)
+    return round(statistics.median(found[2:]), 2)
+
+
+def table(result: dict[str, Any]) -> None:
+    """Print the summary."""
+    print("| side | tokens/s, median | peak memory, GB | loss of the first steps | other programs |")
+    print("| --- | --- | --- | --- | --- |")
+    for side, speed in result["tokens_per_second"].items():
+        losses = ", ".join(f"{loss:.4f}" for loss in result["losses"][side])
+        print(f"| {side} | {speed:.0f} | {result['peak_gb'][side]:.2f} | {losses} | {result['others'][side]:.0%} |")
+    for name in ("ratio_trl_default", "ratio_trl_best", "memory_ratio", "ratio_peft"):
+        print(f"{name}: {result[name] if result[name] is not None else 'not measured'}")
+    print(f"{result['threads']} threads" + (", processor time" if result["threads"] == 1 else ""))
+    print(f"bf16 product peak {result['product_peak_gflops']} GFLOP/s, our share {result['share_of_peak']:.0%}")
+    for line in result["missing"]:
+        print(f"missing: {line}")
 
 
 def main() -> None:
     """Measure in turns and print."""
     flags = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    flags.add_argument("--rounds", type=int, default=4)
-    flags.add_argument("--json", action="store_true")
+    flags.add_argument("--quick", action="store_true", help="one step, one round")
+    flags.add_argument("--steps", type=int, default=3)
+    flags.add_argument("--rounds", type=int, default=2)
+    flags.add_argument("--processor-time", action="store_true", help="one thread each, its processor seconds")
+    flags.add_argument("--parts", action="store_true", help="the pieces of the step instead")
+    flags.add_argument("--trl-python", default=sys.executable if find_spec("trl") else None)
+    flags.add_argument("--json", action="store_true", help="the last line is one JSON object")
+    flags.add_argument("--side", help=argparse.SUPPRESS)
+    flags.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     asked = flags.parse_args()
-    base = models.find("calm-135m").base
-    rows = [Codec.load(base).row(c) for c in read_town(4, 0, ("restaurant",))]
-    ours = LoraLlama(base, Lora())
-    sides = {"calm": lambda row: ours.loss(row)[0], "transformers + PEFT": peft_loss(base)}
-    speeds: dict[str, list[float]] = {name: [] for name in sides}
-    losses = {name: sum(loss(row).item() for row in rows) for name, loss in sides.items()}  # also warms both up
-    for _ in range(asked.rounds):
-        for name, loss in sides.items():
-            seconds = timed(lambda loss=loss: [loss(row).backward() for row in rows])
-            speeds[name].append(sum(len(row.ids) for row in rows) / seconds)
-    medians = {name: statistics.median(found) for name, found in speeds.items()}
-    result = {
-        "tokens/s": medians,
-        "loss": losses,
-        "ratio": medians["calm"] / medians["transformers + PEFT"],
-        "bf16 GFLOP/s": gemm_peak(),
-    }
+    if asked.side or asked.parts:
+        print(json.dumps(run(asked.side, asked.folder) if asked.side else parts()))
+        return
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if asked.processor_time:
+            torch.set_num_threads(1)
+        tokens = prepare(folder, 1 if asked.quick else asked.steps)
+        result = summary(turns(folder, asked), tokens, folder)
+    table(result)
     if asked.json:
         print(json.dumps(result))
-        return
-    print("| side | tokens/s, median | loss before training |\n| --- | --- | --- |")
-    for name in sides:
-        print(f"| {name} | {medians[name]:.0f} | {losses[name]:.1f} |")
-    print(f"\nratio {result['ratio']:.2f}; measured bf16 product peak {result['bf16 GFLOP/s']:.0f} GFLOP/s")
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ def test_build_train_show_on_a_tiny_model(tiny, tmp_path):
     recipe.write_text(f"base: {tiny}\ndata: {tmp_path / 'few.jsonl'}\nbatch: 2\n")
     planned = json.loads(calm("train", recipe, "--dry-run", "--json").stdout)
     trained = json.loads(calm("train", recipe, "--out", tmp_path / "adapter", "--json").stdout)
-    assert planned["steps"] == trained["steps"] == 2
+    assert planned["work"]["steps"] == trained["steps"] == 2
     shown = calm("show", tmp_path / "few.jsonl", "--mask", "--model", tmp_path / "adapter")
     assert shown.returncode == 0, shown.stderr
     assert "learned" in shown.stdout

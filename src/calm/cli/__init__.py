@@ -15,7 +15,7 @@ from calm.errors import CalmError
 VERBS = {
     "demo": "The main job, offline: converse, look at a row and its mask, train a little, judge, one HTML report.",
     "build": "Make a dataset out of corpora by a recipe.",
-    "export": "Write a dataset as another trainer reads it: LLaMA-Factory, ms-swift, Axolotl, TRL, Oumi, Alpaca.",
+    "export": "Write a dataset, a recipe or a model as another tool reads it: rows, configurations, weights, GGUF.",
     "show": "Look at a dataset row, a transcript or a run: turns, state, mask.",
     "train": "Fine-tune by a recipe (LoRA); goes on after a kill; --dry-run plans only.",
     "chat": "Talk to a model that may call tools.",

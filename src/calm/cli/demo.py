@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.rule import Rule
 
 from calm.cli import screen
-from calm.cli.train import draw
+from calm.cli.training import draw
 from calm.errors import MissingExtra
 
 

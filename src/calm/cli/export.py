@@ -1,38 +1,117 @@
-"""`calm export`: a dataset as another trainer's rows and side files."""
+"""`calm export`: a dataset, a recipe or a model as what another tool reads; the kind of input decides."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from calm.cli import screen
+from calm.errors import MissingExtra, UsageError
+
+YAML = (".yaml", ".yml")
+WEIGHTS = ("merged", "gguf")
 
 
-def export(
-    dataset: Path,
+def export(  # noqa: PLR0913  # one flag per thing a user may say
+    source: Path,
     *,
     to: str,
     out: Path | None = None,
     replace: bool = False,
+    devices: int | None = None,
+    data: Path = Path("out/paper"),
+    rows: int | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
-    """Write a dataset as another trainer reads it, with its side files and a README of what is lost.
+    """Write a dataset, a training recipe or a model as another tool reads it.
+
+    A dataset becomes rows and side files (sharegpt, ms-swift, axolotl, trl, oumi, coalm), a recipe the configuration of
+    the same run (oumi, trl, llamafactory, axolotl), an adapter full weights (merged, gguf), and a training file of Oumi
+    a recipe (calm). What is lost on the way is said.
 
     Args:
-        dataset: a folder that calm build wrote, or a file of conversations.
-        to: sharegpt (LLaMA-Factory), ms-swift, axolotl, trl, oumi or coalm.
-        out: the folder to write; DATASET-FORMAT beside the dataset by default.
-        replace: write into a folder that holds other files.
-        json: print the counts as JSON.
+        source: a folder that calm build wrote or a file of conversations; a recipe; an adapter's folder; Oumi's YAML.
+        to: what to write.
+        out: where; beside the source by default, SOURCE-FORMAT, and out/NAME-FORMAT for a recipe.
+        replace: write a dataset into a folder that holds other files.
+        devices: over how many a step is split: 1 by default, 8 for a file of Oumi.
+        data: the dataset that a recipe made of Oumi's file trains on.
+        rows: its number of rows, which turns a warm-up in steps into a share.
+        json: print the result as JSON.
     """
+    if source.suffix in YAML and to == "calm":
+        result = _imported(source, out or Path("out") / f"{source.stem}.yaml", data, devices or 8, rows)
+    elif source.suffix in YAML:
+        result = _configured(source, to, out or Path("out") / f"{source.stem}-{to}", devices or 1)
+    elif to in WEIGHTS:
+        result = _weights(source, to, out or source.with_name(f"{source.name}{ENDINGS[to]}"))
+    else:
+        _dataset(source, to, out or source.with_name(f"{source.name.split('.')[0]}-{to}"), replace=replace, json=json)
+        return
+    if json:
+        screen.print_json(result)
+    else:
+        _tell(result)
+
+
+ENDINGS = {"merged": "-merged", "gguf": ".gguf"}
+
+
+def _imported(source: Path, out: Path, data: Path, devices: int, rows: int | None) -> dict[str, Any]:
+    """Oumi's training file as a recipe of ours, which opens with what it could not take over."""
+    import yaml
+
+    from calm.files import write_text
+    from calm.train.export.read import from_oumi
+
+    if out.exists():
+        raise UsageError(f"{out}: is there already; name another with --out")
+    recipe, left = from_oumi(source, data, devices, rows)
+    said = [f"# calm train {out}", "#", f"# From {source.name}, {devices} devices. Not taken over:"]
+    body = yaml.safe_dump(recipe.model_dump(mode="json", exclude_defaults=True), sort_keys=False)
+    write_text(out, "\n".join([*said, *(f"# - {line}" for line in left)]) + "\n" + body)
+    return {"out": str(out), "commands": [f"calm train {out}"], "lost": left}
+
+
+def _configured(source: Path, to: str, out: Path, devices: int) -> dict[str, Any]:
+    from calm.recipe import load
+    from calm.train.export.write import write
+    from calm.train.recipe import TrainRecipe
+
+    commands, lost = write(load(TrainRecipe, source), source.stem, to, out, devices)
+    return {"out": str(out), "commands": commands, "lost": lost}
+
+
+def _weights(source: Path, to: str, out: Path) -> dict[str, Any]:
+    from calm.hub import models
+
+    try:
+        from calm.train.gguf import gguf
+        from calm.train.merge import merge
+    except ImportError as error:
+        raise MissingExtra("merging", "local", error.name or "torch") from error
+    with screen.progress() as tick:
+        (merge if to == "merged" else gguf)(models.find(str(source), tick), out, tick)
+    use = f"calm chat --model {out}" if to == "merged" else f"llama-cli --jinja -m {out}"
+    return {"out": str(out), "commands": [use], "lost": []}
+
+
+def _tell(result: dict[str, Any]) -> None:
+    for line in result["lost"]:
+        screen.out().print(f"not kept: {line}", markup=False)
+    screen.out().print(f"{result['out']}: written", markup=False)
+    for line in result["commands"]:
+        screen.out().print(f"    {line}", markup=False)
+
+
+def _dataset(source: Path, to: str, out: Path, *, replace: bool, json: bool) -> None:
     from calm.data.export.run import LEFT_OUT
     from calm.data.export.run import export as write
 
-    folder = out or dataset.with_name(f"{dataset.name.split('.')[0]}-{to}")
     with screen.progress() as tick:
-        splits = write(dataset, to, folder, lambda split, done: tick(f"exporting {split}", done, 0), replace=replace)
+        splits = write(source, to, out, lambda split, done: tick(f"exporting {split}", done, 0), replace=replace)
     if json:
-        screen.print_json({"out": str(folder), "splits": [split.model_dump() for split in splits]})
+        screen.print_json({"out": str(out), "splits": [split.model_dump() for split in splits]})
         return
     counts = [{**split.model_dump(), "left_out": sum(split.left_out.values())} for split in splits]
     screen.print_rows(counts)
@@ -40,4 +119,4 @@ def export(
     for reason, number in reasons.items():
         screen.out().print(f"left out, {number:,}: {reason}", markup=False)
     said = f"; what is left out stands in {LEFT_OUT}" if reasons else ""
-    screen.out().print(f"{folder}: written; how to read it is in its README.md{said}", markup=False)
+    screen.out().print(f"{out}: written; how to read it is in its README.md{said}", markup=False)

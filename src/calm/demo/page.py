@@ -35,7 +35,7 @@ LEAD = (
 
 def write(path: Path, shown: Shown) -> None:
     """Lay out dialogue, mask, loss and scores, with everything needed to trace a number."""
-    log = [entry for _, entry in read_jsonl(shown.adapter / "log.jsonl")]
+    log = [entry for _, entry in read_jsonl(shown.adapter / "metrics.jsonl")]
     held, made = read_json(shown.adapter / "eval.json"), read_manifest(shown.adapter) or {}
     before, after = held["held_out_loss_before"], held["held_out_loss_after"]
     runs, row = load(shown.judged), mask(shown.row, Codec.load(shown.adapter), title="A training row and its loss mask")

@@ -1,169 +1,326 @@
-"""A Llama for LoRA training in plain torch: frozen weights fused in bf16, adapters in float32, a sequence at a time.
+"""A Llama to be trained, in plain torch: the same model on a processor, on one GPU and sharded over many.
 
-What makes it fast on a processor, measured by `benchmarks/train.py` against PEFT on transformers: no padding, no casts
-of frozen weights, q, k, v and gate, up as one product each, causal attention over blocks of queries, logits only at
-supervised positions. Equal to transformers and PEFT in float32 up to rounding (a test), and saved in their format.
+A processor takes one conversation at a time: no padding, bf16 products over a float32 residual stream, own attention
+and norm with written-out backward passes, logits only at supervised positions. A GPU takes packs of
+conversations, block-diagonal, compiled block by block. Loss and gradients equal transformers and PEFT in float32 up to
+rounding (tests); speed beside TRL: `benchmarks/train.py`.
 """
 
-import math
-from collections.abc import Iterator
+import bisect
+import contextlib
+import importlib.util
+import itertools
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import torch
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
+from calm.errors import ModelError, UsageError
 from calm.files import read_json
 from calm.format.tokens import Encoded
-from calm.policy.local.llama import read_weights, rope_frequencies, rotate
-from calm.train.recipe import Lora
+from calm.policy.local.llama import rope_frequencies
+from calm.train import attention
+from calm.train.attention import Heads, Pack
+from calm.train.lora import PARTS, Linear
+from calm.train.recipe import TrainRecipe
+from calm.train.step import Entropy, normed, swiglu
 
-BLOCK = 256
-"""Queries whose attention is computed together; keys after a block are never looked at."""
-
-CHUNK = 128
-"""Supervised positions whose logits exist at one time; they are computed again in the backward pass."""
-
-FUSED = {
-    "qkv": ("q_proj", "k_proj", "v_proj"),
-    "o": ("o_proj",),
-    "gate_up": ("gate_proj", "up_proj"),
-    "down": ("down_proj",),
-}
-HOME = {"qkv": "self_attn", "o": "self_attn", "gate_up": "mlp", "down": "mlp"}
+ROUND = 512
+"""GPU packs are filled up to a multiple of this, so that few lengths are compiled."""
 
 
-class Linear(nn.Module):
-    """One or more linear layers of the same input as one product, each with its own adapter: x W' + s (x A') B'."""
+SIZES = ("hidden_size", "intermediate_size", "num_hidden_layers")
 
-    weight: Tensor
+PLAIN = {"hidden_act": "silu", "attention_bias": False, "mlp_bias": False}
+"""What makes a Llama; a model that differs would be computed wrongly, so it is refused."""
 
-    def __init__(self, weights: list[Tensor], lora: Lora, dtype: torch.dtype) -> None:
-        super().__init__()
-        self.scale, self.dropout = lora.alpha / lora.rank, lora.dropout
-        self.register_buffer("weight", torch.cat(weights).to(dtype).contiguous())
-        self.a = nn.ParameterList(nn.Parameter(torch.empty(lora.rank, w.shape[1])) for w in weights)
-        self.b = nn.ParameterList(nn.Parameter(torch.zeros(w.shape[0], lora.rank)) for w in weights)
-        for a in self.a:
-            nn.init.kaiming_uniform_(a, a=math.sqrt(5))  # as PEFT does
 
-    def forward(self, x: Tensor) -> Tensor:
-        """[n, in] -> [n, sum of outs]."""
-        a = torch.cat(tuple(self.a)).to(x.dtype)
-        b = (torch.block_diag(*self.b) * self.scale).to(x.dtype)
-        inner = functional.linear(functional.dropout(x, self.dropout, self.training and self.dropout > 0), a)
-        return torch.addmm(functional.linear(x, self.weight), inner, b.T)
+def heads_of(config: Mapping[str, Any]) -> Heads:
+    """The heads that a `config.json` names."""
+    heads = config["num_attention_heads"]
+    shared = config.get("num_key_value_heads") or heads
+    return Heads(heads, shared, config.get("head_dim") or config["hidden_size"] // heads)
+
+
+class Shape:
+    """The sizes of a Llama, the dtype of its products and of its residual stream."""
+
+    def __init__(self, config: Mapping[str, Any], dtype: torch.dtype, device: torch.device) -> None:
+        for key, value in PLAIN.items():
+            if config.get(key, value) != value:
+                raise ModelError(f"config.json: {key} is {config[key]!r}; only Llamas with {value!r} are trained here")
+        self.hidden, self.inner, self.layers = (config[k] for k in SIZES)
+        self.heads = heads_of(config)
+        self.eps, self.dtype = config["rms_norm_eps"], dtype
+        self.residual = torch.float32 if device.type == "cpu" else dtype
+        self.attention, self.attend = attention.choose(device, dtype)
+
+    def activations(self, tokens: int) -> int:
+        """Bytes that one block keeps for its backward pass over one conversation of `tokens`."""
+        heads, size = self.heads, self.dtype.itemsize
+        row = 2 * self.residual.itemsize * self.hidden + size * (
+            2 * self.hidden + 2 * (heads.query + heads.shared) * heads.size + 4 * self.inner
+        )
+        kept = heads.query * tokens // 2 * size if self.attend is attention.by_hand and tokens <= attention.KEEP else 0
+        return tokens * (row + kept)
 
 
 class Layer(nn.Module):
-    """One decoder block on [n, hidden]; the residual stream stays float32."""
+    """One decoder block on [n, hidden]."""
 
-    norm1: Tensor
-    norm2: Tensor
+    norm1: nn.Parameter
+    norm2: nn.Parameter
     qkv: Linear
     o: Linear
     gate_up: Linear
     down: Linear
 
-    def __init__(self, weights: dict[str, Tensor], place: int, lora: Lora, shape: "Shape") -> None:
+    def __init__(self, take: Callable[[str], Tensor], place: int, recipe: TrainRecipe, shape: Shape) -> None:
         super().__init__()
-        at, self.shape = f"model.layers.{place}.", shape
-        for name, parts in FUSED.items():
-            taken = [weights[f"{at}{HOME[name]}.{part}.weight"] for part in parts]
-            setattr(self, name, Linear(taken, lora, shape.dtype))
-        self.register_buffer("norm1", weights[at + "input_layernorm.weight"].float())
-        self.register_buffer("norm2", weights[at + "post_attention_layernorm.weight"].float())
+        self.at, self.shape = f"model.layers.{place}.", shape
+        full = recipe.method == "full"
+        for name, parts in PARTS.items():
+            setattr(self, name, Linear([take(f"{self.at}{part}.weight") for part in parts], recipe, shape.dtype))
+        self.norm1 = nn.Parameter(take(self.at + "input_layernorm.weight").float(), requires_grad=full)
+        self.norm2 = nn.Parameter(take(self.at + "post_attention_layernorm.weight").float(), requires_grad=full)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-        """The block's output for positions 0..n of one sequence."""
-        shape, n = self.shape, len(x)
-        heads = self.qkv(shape.normed(x, self.norm1)).view(n, -1, shape.size).transpose(0, 1)
-        q, k, v = heads.split([shape.heads, shape.kv_heads, shape.kv_heads])
-        mixed = checkpoint(attend, rotate(q, cos, sin), rotate(k, cos, sin), v, use_reentrant=False)
-        x = x + self.o(mixed.transpose(0, 1).reshape(n, -1))
-        gate, up = self.gate_up(shape.normed(x, self.norm2)).chunk(2, -1)
-        return x + self.down(functional.silu(gate) * up)
+    def forward(self, x: Tensor, pack: Pack, wanted: Tensor | None = None) -> Tensor:
+        """The block's output, at the `wanted` positions or all; `pack` says where conversations begin."""
+        shape = self.shape
+        mixed = shape.attend(self.qkv(normed(x, self.norm1, shape.eps, shape.dtype)), pack, shape.heads)
+        if wanted is not None:
+            x, mixed = x[wanted], mixed[wanted]
+        x = x + self.o(mixed)
+        return x + self.down(swiglu(self.gate_up(normed(x, self.norm2, shape.eps, shape.dtype))))
+
+    def trained(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """What is trained here, by its saved name."""
+        for name, parts in PARTS.items():
+            yield from getattr(self, name).trained([self.at + part for part in parts])
+        if self.norm1.requires_grad:
+            yield self.at + "input_layernorm.weight", self.norm1
+            yield self.at + "post_attention_layernorm.weight", self.norm2
 
 
-class Shape:
-    """The sizes of a Llama, and its norm."""
+class Source(NamedTuple):
+    """Where a model comes from: its `config.json` and its tensors by name."""
 
-    def __init__(self, config: dict[str, Any], dtype: torch.dtype) -> None:
-        self.dtype = dtype
-        self.heads = config["num_attention_heads"]
-        self.kv_heads = config.get("num_key_value_heads") or self.heads
-        self.size = config.get("head_dim") or config["hidden_size"] // self.heads
-        self.layers, self.eps = config["num_hidden_layers"], config["rms_norm_eps"]
+    config: dict[str, Any]
+    weights: Mapping[str, Tensor]
 
-    def normed(self, x: Tensor, weight: Tensor) -> Tensor:
-        """RMS norm in float32, result in the dtype of the products."""
-        return functional.rms_norm(x, (x.shape[-1],), weight, self.eps).to(self.dtype)
+
+class Stored(Mapping[str, Tensor]):
+    """The tensors of a folder's `*.safetensors`, each read when asked for; a damaged file is a ModelError."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.home = folder, dict[str, Path]()
+        for path in sorted(folder.glob("*.safetensors")):
+            self.home.update(dict.fromkeys(self._open(path).keys(), path))
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name not in self.home:
+            raise ModelError(f"{self.folder}: holds no tensor {name}; is it a Llama, saved whole?")
+        path = self.home[name]
+        try:
+            return self._open(path).get_tensor(name)
+        except SafetensorError as error:
+            raise ModelError(f"{path}: cannot be read ({error}); fetch or save it again") from error
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.home)
+
+    def __len__(self) -> int:
+        return len(self.home)
+
+    @staticmethod
+    def _open(path: Path) -> Any:
+        try:
+            return safe_open(path, framework="pt")
+        except (SafetensorError, OSError) as error:
+            raise ModelError(f"{path}: cannot be read ({error}); fetch or save it again") from error
 
 
 class LoraLlama(nn.Module):
-    """The whole model; only the adapters are parameters."""
+    """The whole model. Frozen tensors are parameters that ask for no gradient, so that they can be sharded.
 
-    embedding: Tensor
-    head: Tensor
-    norm: Tensor
+    Args:
+        base: a model folder (`config.json`, `*.safetensors`), or its parts.
+        recipe: method, adapters, `pack`, `checkpointing` and `compile` are read here.
+        device: where it computes; anything but a processor takes packs of conversations.
+        dtype: of the products and the frozen weights.
+        spread: called with each block when it is loaded (`crew.shard`), so that no process need hold them all.
+
+    Raises:
+        ModelError: not a plain Llama, or a weight is damaged or missing.
+        MissingExtra: `method: qlora` without bitsandbytes.
+        UsageError: `compile: on` where that cannot be.
+    """
+
     rope: Tensor
 
-    def __init__(self, base: Path, lora: Lora, dtype: torch.dtype = torch.bfloat16) -> None:
+    def __init__(
+        self,
+        base: Path | Source,
+        recipe: TrainRecipe,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype = torch.bfloat16,
+        spread: Callable[[nn.Module], None] = lambda block: None,
+    ) -> None:
         super().__init__()
-        config, weights = read_json(base / "config.json"), read_weights(base)
-        self.shape, self.lora = Shape(config, dtype), lora
-        embedding = weights["model.embed_tokens.weight"]
-        head = embedding if config.get("tie_word_embeddings") else weights["lm_head.weight"]
-        self.register_buffer("embedding", embedding)
-        self.register_buffer("head", head.to(dtype))
-        self.register_buffer("norm", weights["model.norm.weight"].float())
-        self.register_buffer("rope", rope_frequencies(config))
-        self.layers = nn.ModuleList(Layer(weights, i, lora, self.shape) for i in range(self.shape.layers))
+        config, weights = Source(read_json(base / "config.json"), Stored(base)) if isinstance(base, Path) else base
+        self.recipe, self.device = recipe, torch.device(device)
+        self.shape = Shape(config, dtype, self.device)
+        full = recipe.method == "full"
 
-    def loss(self, row: Encoded) -> tuple[Tensor, int]:
-        """Summed cross-entropy over the supervised tokens of one conversation, and their number."""
-        ids = torch.tensor(row.ids, device=self.head.device)
-        targets = torch.tensor([i for i, learn in enumerate(row.learn) if learn and i], device=ids.device)
-        hidden = self.shape.normed(self.hidden(ids)[targets - 1], self.norm)
-        pieces = zip(hidden.split(CHUNK), ids[targets].split(CHUNK), strict=True)
-        return sum(checkpoint(self._entropy, h, t, use_reentrant=False) for h, t in pieces), len(targets)
+        def take(name: str) -> Tensor:
+            return weights[name].to(self.device)
 
-    def _entropy(self, hidden: Tensor, targets: Tensor) -> Tensor:
-        return functional.cross_entropy(functional.linear(hidden, self.head).float(), targets, reduction="sum")
+        def whole(name: str) -> nn.Parameter:
+            return nn.Parameter(take(name).to(torch.float32 if full else dtype), requires_grad=full)
 
-    def hidden(self, ids: Tensor) -> Tensor:
-        """The residual stream after the last block, [n, hidden]."""
-        angles = torch.outer(torch.arange(len(ids), device=ids.device, dtype=torch.float32), self.rope)
-        angles = torch.cat((angles, angles), -1)
-        cos, sin = angles.cos().to(self.shape.dtype), angles.sin().to(self.shape.dtype)
-        x = self.embedding[ids].float()
-        for layer in self.layers:
-            x = layer(x, cos, sin)
+        self.embedding = whole("model.embed_tokens.weight")
+        self.head = None if config.get("tie_word_embeddings") else whole("lm_head.weight")
+        self.norm = nn.Parameter(take("model.norm.weight").float(), requires_grad=full)
+        self.register_buffer("rope", rope_frequencies(config).to(self.device), persistent=False)
+        self.compiled = compiles(recipe, self.device)
+        self.layers = nn.ModuleList()
+        for i in range(self.shape.layers):
+            layer = Layer(take, i, recipe, self.shape)
+            if self.compiled:
+                layer.compile()
+            spread(layer)
+            self.layers.append(layer)
+        state = 12 * sum(p.numel() for p in self.parameters() if p.requires_grad)  # gradient and both moments
+        self.room = free_memory(self.device) - state
+
+    def loss(self, rows: Sequence[Encoded]) -> tuple[Tensor, int]:
+        """Summed cross-entropy over the supervised tokens of rows that go through together, and their number.
+
+        None of them sees another. A processor is fastest with one at a time, a GPU with `recipe.pack` tokens.
+        """
+        ids, pack = self.laid(rows)
+        learnt = [[i for i, learn in enumerate(row.learn) if learn and i] for row in rows]
+        places = [at + i for at, own in zip(pack.seams, learnt, strict=False) for i in own]
+        targets = torch.tensor(places, device=self.device)
+        hidden = normed(self.hidden(ids, pack, targets - 1), self.norm, self.shape.eps, self.shape.dtype)
+        head = self.embedding if self.head is None else self.head
+        return Entropy.apply(hidden, head, ids[targets], torch.is_grad_enabled()), len(places)
+
+    def laid(self, rows: Sequence[Encoded]) -> tuple[Tensor, Pack]:
+        """Ids of the rows end to end, positions restarted at each; on a GPU filled up to a multiple of `ROUND`."""
+        lengths = [len(row.ids) for row in rows]
+        if self.device.type != "cpu" and sum(lengths) % ROUND:
+            lengths.append(ROUND - sum(lengths) % ROUND)
+        seams = (0, *itertools.accumulate(lengths))
+        ids = torch.zeros(seams[-1], dtype=torch.long)
+        ids[: sum(len(row.ids) for row in rows)] = torch.tensor([i for row in rows for i in row.ids])
+        places = torch.cat([torch.arange(n, dtype=torch.float32) for n in lengths]).to(self.device)
+        angles = torch.outer(places, self.rope)
+        cos, sin = angles.cos(), angles.sin()
+        cos, sin = torch.cat((cos, cos), -1).to(self.shape.dtype), torch.cat((-sin, sin), -1).to(self.shape.dtype)
+        bounds = torch.tensor(seams + seams[-1:] * (-len(seams) % 16), dtype=torch.int32, device=self.device)
+        mask = attention.documents(bounds, len(ids)) if self.shape.attend is attention.flexible else None
+        return ids.to(self.device), Pack(seams, cos, sin, bounds, -(-max(lengths) // ROUND) * ROUND, mask)
+
+    def hidden(self, ids: Tensor, pack: Pack, wanted: Tensor | None = None) -> Tensor:
+        """The residual stream after the last block, [n, hidden]; nothing else is computed there than what is wanted."""
+        x = functional.embedding(ids, self.embedding).to(self.shape.residual)
+        again = self._recomputes(len(ids)) and torch.is_grad_enabled()
+        for i, layer in enumerate(self.layers, 1):
+            places = wanted if i == len(self.layers) else None
+            x = checkpoint(layer, x, pack, places, use_reentrant=False) if again else layer(x, pack, places)
         return x
 
-    def adapters(self) -> Iterator[tuple[str, nn.Parameter]]:
-        """Parameters under the names PEFT gives them in `adapter_model.safetensors`."""
-        for place, layer in enumerate(self.layers):
-            for name, parts in FUSED.items():
-                linear = getattr(layer, name)
-                for i, part in enumerate(parts):
-                    at = f"base_model.model.model.layers.{place}.{HOME[name]}.{part}"
-                    yield f"{at}.lora_A.weight", linear.a[i]
-                    yield f"{at}.lora_B.weight", linear.b[i]
+    def _recomputes(self, tokens: int) -> bool:
+        """Whether blocks keep only their input and compute the rest again in the backward pass."""
+        if self.recipe.checkpointing == "auto":
+            return self.shape.layers * self.shape.activations(tokens) > self.room
+        return self.recipe.checkpointing == "on"
+
+    def trained(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """What is trained, under the names PEFT gives adapters, or the checkpoint's own (`method: full`)."""
+        for layer in self.layers:
+            yield from cast(Layer, layer).trained()
+        if self.recipe.method == "full":
+            yield "model.embed_tokens.weight", self.embedding
+            yield "model.norm.weight", self.norm
+            if self.head is not None:
+                yield "lm_head.weight", self.head
+
+    def facts(self) -> dict[str, Any]:
+        """How the step is computed here, for the manifest and the terminal: nothing falls back in silence."""
+        return {
+            "method": self.recipe.method,
+            "device": str(self.device),
+            "dtype": str(self.shape.dtype).removeprefix("torch."),
+            "attention": self.shape.attention,
+            "compiled": self.compiled,
+            "tokens_before_recompute": self._longest(),
+        }
+
+    def _longest(self) -> int | None:
+        """The longest pack that goes through without computing blocks twice; None: any."""
+        if self.recipe.checkpointing != "auto":
+            return 0 if self.recipe.checkpointing == "on" else None
+        return bisect.bisect(range(1 << 20), False, key=self._recomputes) - 1
+
+    @staticmethod
+    def shapes(config: Mapping[str, Any], recipe: TrainRecipe) -> dict[str, tuple[int, ...]]:
+        """Every tensor by its saved name, frozen and trained, without making one: what a plan counts."""
+        hidden, inner, vocabulary = config["hidden_size"], config["intermediate_size"], config["vocab_size"]
+        heads = heads_of(config)
+        rows = {"q_proj": heads.query * heads.size, "k_proj": heads.shared * heads.size}
+        outs = {
+            **rows,
+            "v_proj": rows["k_proj"],
+            "o_proj": hidden,
+            "gate_proj": inner,
+            "up_proj": inner,
+            "down_proj": hidden,
+        }
+        ins = dict.fromkeys(outs, hidden) | {"o_proj": rows["q_proj"], "down_proj": inner}
+        found: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (vocabulary, hidden)}
+        for i, part in itertools.product(range(config["num_hidden_layers"]), itertools.chain(*PARTS.values())):
+            at, short = f"model.layers.{i}.{part}", part.split(".")[1]
+            found[f"{at}.weight"] = (outs[short], ins[short])
+            if recipe.method != "full":
+                found[f"base_model.model.{at}.lora_A.weight"] = (recipe.lora.rank, ins[short])
+                found[f"base_model.model.{at}.lora_B.weight"] = (outs[short], recipe.lora.rank)
+        norms = ("input_layernorm", "post_attention_layernorm")
+        found |= {f"model.layers.{i}.{n}.weight": (hidden,) for i in range(config["num_hidden_layers"]) for n in norms}
+        found["model.norm.weight"] = (hidden,)
+        return found if config.get("tie_word_embeddings") else {**found, "lm_head.weight": (vocabulary, hidden)}
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Causal attention of one sequence, [heads, n, size] over [kv heads, n, size]."""
-    heads, n, size = q.shape
-    q = (q * (1 / math.sqrt(size))).view(len(k), -1, n, size)
-    future = torch.full((BLOCK, BLOCK), -torch.inf, dtype=q.dtype, device=q.device).triu(1)
-    blocks = []
-    for begin in range(0, n, BLOCK):
-        end = min(begin + BLOCK, n)
-        scores = q[:, :, begin:end].flatten(1, 2) @ k[:, :end].transpose(1, 2)
-        ahead = functional.pad(future[: end - begin, : end - begin], (begin, 0))
-        weights = (scores.view(heads, end - begin, end) + ahead).softmax(-1).view(len(k), -1, end)
-        blocks.append((weights @ v[:, :end]).view(heads, end - begin, size))
-    return torch.cat(blocks, 1)
+def compiles(recipe: TrainRecipe, device: torch.device) -> bool:
+    """Whether blocks go through `torch.compile`: on a GPU where Triton is, unless the recipe says otherwise.
+
+    Raises:
+        UsageError: asked for on a processor, whose loop over query blocks would be compiled for every length anew.
+    """
+    can = device.type == "cuda" and importlib.util.find_spec("triton") is not None
+    if recipe.compile == "on" and not can:
+        raise UsageError(f"compile: on needs a GPU and Triton, and this is {device}; say auto or off")
+    return can and recipe.compile != "off"
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that a step may fill: four fifths of what is free now on the GPU, or to this process on a processor."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0] * 4 // 5
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration):
+        free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    with contextlib.suppress(OSError, ValueError):  # no such file, or "max": no limit on the group of processes
+        group = Path("/sys/fs/cgroup")
+        limit = int((group / "memory.max").read_text()) - int((group / "memory.current").read_text())
+        free = min(free, limit)
+    return free * 4 // 5

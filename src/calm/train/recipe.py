@@ -1,9 +1,9 @@
 """The settings of a training run; defaults are the model card's (r 16, alpha 32, lr 1e-4, linear with 10 % warm-up)."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from calm.recipe import Recipe
 
@@ -67,6 +67,12 @@ class TrainRecipe(Recipe):
     save_every: int = Field(default=25, ge=1)
     track: tuple[Literal["tensorboard", "wandb", "mlflow", "trackio"], ...] = ()
     seed: int = 0
+
+    @field_validator("checkpointing", "compile", mode="before")
+    @classmethod
+    def _spoken(cls, value: Any) -> Any:
+        """YAML 1.1 reads on and off as booleans."""
+        return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
 
     @property
     def files(self) -> tuple[Path, Path | None]:

@@ -1,21 +1,41 @@
 """Conversations as token rows, and the order in which a run sees them."""
 
 import random
-from collections.abc import Iterator
+from array import array
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from calm import conversation
-from calm.errors import DataError, FormatError
+from calm.conversation import Conversation, from_row
+from calm.errors import DataError, FormatError, RecipeError
+from calm.files import read_rows
 from calm.format.tokens import Codec, Encoded
-from calm.train.recipe import TrainRecipe
+from calm.train import checks
+from calm.train.recipe import Stage, TrainRecipe
+
+
+class Row(NamedTuple):
+    """A conversation as ids and mask, five bytes a token: lists of integers would take forty."""
+
+    id: str
+    origin: str
+    ids: "array[int]"
+    learn: bytes
+
+    @property
+    def encoded(self) -> Encoded:
+        """The same as lists, as a model takes it."""
+        return Encoded(self.ids.tolist(), [bool(learn) for learn in self.learn])
 
 
 class Rows(NamedTuple):
-    """What can be trained on, and what cannot with the reason."""
+    """What can be trained on, what is too long for it, and the first conversation to look at."""
 
-    kept: list[Encoded]
+    kept: list[Row]
     rejects: list[dict[str, str]]
+    first: Conversation
 
     @property
     def learned(self) -> int:
@@ -29,27 +49,55 @@ class Rows(NamedTuple):
 
 
 def load(path: Path, codec: Codec, recipe: TrainRecipe) -> Rows:
-    """Encode every conversation of a file of rows.
+    """Encode and check every conversation of a file of rows; only one longer than `max_length` is left out.
 
     Raises:
-        DataError: a row that is no conversation (with its number), or no row left to train on.
+        DataError: a row that is no conversation or has a fault that `checks` knows (file, row, id, what, remedy), or
+            no row left to train on.
     """
-    kept: list[Encoded] = []
+    coder = checks.Remembering(codec.tokenizer)
+    kept: list[Row] = []
     rejects: list[dict[str, str]] = []
-    for item in conversation.read(path):
-        try:
-            row = codec.row(item, recipe.learn)
-        except FormatError as error:
-            rejects.append({"id": item.id, "reason": str(error)})
-            continue
+    first: Conversation | None = None
+    for number, raw in read_rows(path):
+        item, row = _checked(path, number, raw, coder, recipe)
         if len(row.ids) > recipe.max_length:
             rejects.append({"id": item.id, "reason": f"{len(row.ids)} tokens, max_length is {recipe.max_length}"})
-        else:
-            kept.append(row)
-    if not kept:
+            continue
+        kept.append(Row(item.id, item.origin, array("i", row.ids), bytes(row.learn)))
+        first = first or item
+    if first is None:
         why = f"; first reason: {rejects[0]['reason']}" if rejects else ""
         raise DataError(path, f"holds no row to train on ({len(rejects)} refused{why})")
-    return Rows(kept, rejects)
+    return Rows(kept, rejects, first)
+
+
+def _checked(
+    path: Path, number: int, raw: dict[str, Any], codec: Codec, recipe: TrainRecipe
+) -> tuple[Conversation, Encoded]:
+    try:
+        item = from_row(raw)
+    except FormatError as error:
+        raise DataError(path, str(error), number) from error
+    row = checks.encoded(item, codec, recipe.learn)
+    fault = checks.of_source(raw, item) or checks.of_row(item, row, codec, recipe.learn)
+    if fault:
+        raise DataError(path, f"{item.id!r}: {fault}", number)
+    return item, row
+
+
+def chosen(rows: Sequence[Row], stage: Stage) -> list[Row]:
+    """The rows of a stage, in their order.
+
+    Raises:
+        RecipeError: a pattern that matches no row's origin; names the origins there are.
+    """
+    origins = Counter(row.origin for row in rows)
+    for pattern in stage.rows:
+        if not any(fnmatchcase(origin, pattern) for origin in origins):
+            there = ", ".join(f"{origin or '(none)'} ({n:,} rows)" for origin, n in origins.most_common())
+            raise RecipeError(f"stages: {stage.name}: rows: {pattern!r} matches no row's origin; there are {there}")
+    return [row for row in rows if any(fnmatchcase(row.origin, pattern) for pattern in stage.rows)]
 
 
 def steps(count: int, recipe: TrainRecipe) -> int:

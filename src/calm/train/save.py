@@ -1,45 +1,101 @@
-"""A finished adapter as files that everyone reads: PEFT safetensors, tokenizer, both templates, a model card."""
+"""What a run learnt as files that everyone reads: PEFT or full safetensors, tokenizer, both templates, a model card."""
 
+import math
 import shutil
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save
+import torch
+from torch import Tensor
 
-from calm.files import atomic, read_json, write_json, write_text
+from calm.files import atomic, dumps, read_json, write_json, write_text
 from calm.format import template
 from calm.format.tokens import Codec
 from calm.hub import models, smollm
 from calm.hub.models import Found
-from calm.train.model import FUSED, LoraLlama
+from calm.train import card
+from calm.train.lora import TARGETS
 from calm.train.recipe import TrainRecipe
 
+TEMPLATE = "chat_template.jinja"
+KINDS = {torch.bfloat16: "BF16", torch.float32: "F32"}
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "generation_config.json")
 
 
-def adapter(model: LoraLlama, found: Found, codec: Codec, recipe: TrainRecipe, out: Path) -> None:
-    """Write the adapter folder; `PeftModel.from_pretrained(base, out)` and `calm chat --model out` load it."""
-    with atomic(out / "adapter_model.safetensors") as file:
-        file.write(save({name: weight.detach().float() for name, weight in model.adapters()}, {"format": "pt"}))
-    write_json(out / "adapter_config.json", config(found, recipe))
-    for name in TOKENIZER:
-        if (found.base / name).is_file():
-            shutil.copyfile(found.base / name, out / name)
-    write_text(out / "chat_template.jinja", template.chat_template(codec.markers))
+def write(weights: Mapping[str, Tensor], found: Found, codec: Codec, recipe: TrainRecipe, out: Path) -> None:
+    """Write the folder of a run; `calm chat --model out` loads it, as do PEFT and transformers.
+
+    Args:
+        weights: whole tensors by the names of `LoraLlama.trained` (`crew.gather`). Adapters are written in float32, so
+            that nothing is rounded twice when they are merged; a fully trained model in bfloat16, as it computes.
+        found: the base.
+        codec: its tokenizer, whose markers the templates use.
+        recipe: what was run; `method` decides between an adapter and a whole model.
+        out: the folder.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    beside(found, out)
+    write_text(out / TEMPLATE, template.chat_template(codec.markers))
     _response_template(out / "tokenizer_config.json", codec)
-    write_text(out / "README.md", card(found, recipe))
+    if recipe.method == "full":
+        _tensors(weights, torch.bfloat16, out / "model.safetensors")
+        write_json(out / "config.json", {**read_json(found.base / "config.json"), "torch_dtype": "bfloat16"})
+    else:
+        _tensors(weights, torch.float32, out / "adapter_model.safetensors")
+        write_json(out / "adapter_config.json", config(found, recipe))
+    write_text(out / "README.md", card.card(card.Trained(upstream(found), recipe), out))
+
+
+def _tensors(weights: Mapping[str, Tensor], dtype: torch.dtype, path: Path) -> None:
+    """All weights in one dtype, as one file."""
+    shapes = {name: list(weight.shape) for name, weight in sorted(weights.items())}
+    cast = (weights[name].detach().to("cpu", dtype).contiguous() for name in shapes)
+    stream(path, shapes, (weight.view(torch.uint8).numpy().data for weight in cast), KINDS[dtype])
+
+
+def stream(path: Path, shapes: Mapping[str, list[int]], tensors: Iterable[bytes | memoryview], kind: str) -> None:
+    """Write safetensors one tensor at a time, in the order of `shapes`; the file appears whole or not at all.
+
+    The format is eight bytes of length, a JSON head of names, shapes and places, then the tensors' bytes. `kind` is
+    BF16 or F32.
+    """
+    tree: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    size, end = {"BF16": 2, "F32": 4}[kind], 0
+    for name, shape in shapes.items():
+        begin, end = end, end + size * math.prod(shape)
+        tree[name] = {"dtype": kind, "shape": shape, "data_offsets": [begin, end]}
+    head = dumps(tree).encode()
+    head += b" " * (-len(head) % 8)
+    with atomic(path) as file:
+        file.write(len(head).to_bytes(8, "little") + head)
+        for tensor in tensors:
+            file.write(tensor)
+
+
+def beside(found: Found, out: Path) -> None:
+    """Copy the tokenizer and the generation settings, those of the adapter where it brings its own."""
+    for name in TOKENIZER:
+        source = next((home / name for home in (found.tokenizer, found.base) if (home / name).is_file()), None)
+        if source:
+            shutil.copyfile(source, out / name)
+
+
+def upstream(found: Found) -> str:
+    """The base's name on the hub or its folder; the embedded model is known by its hub id, which `hub.models` knows."""
+    return smollm.UPSTREAM if found.name == models.EMBEDDED else found.name
 
 
 def config(found: Found, recipe: TrainRecipe) -> dict[str, Any]:
-    """PEFT's `adapter_config.json`; adapters on the embedded model name its hub id, which `hub.models` knows too."""
+    """PEFT's `adapter_config.json`."""
     return {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
-        "base_model_name_or_path": smollm.UPSTREAM if found.name == models.EMBEDDED else found.name,
+        "base_model_name_or_path": upstream(found),
         "r": recipe.lora.rank,
         "lora_alpha": recipe.lora.alpha,
         "lora_dropout": recipe.lora.dropout,
-        "target_modules": sorted(part for parts in FUSED.values() for part in parts),
+        "target_modules": sorted(TARGETS),
         "bias": "none",
         "fan_in_fan_out": False,
         "use_rslora": False,
@@ -53,30 +109,3 @@ def _response_template(path: Path, codec: Codec) -> None:
     settings = read_json(path) if path.is_file() else {}
     settings.pop("chat_template", None)
     write_json(path, {**settings, "response_template": template.response_template(codec.markers)})
-
-
-def card(found: Found, recipe: TrainRecipe) -> str:
-    """The model card: what it is, how it was made, how to load it; figures stand in the files it names."""
-    return f"""---
-library_name: peft
-base_model: {found.name}
-pipeline_tag: text-generation
-tags: [calm, coalm, tool-calling, task-oriented-dialogue, lora]
----
-
-# A CALM adapter on {found.name}
-
-LoRA r {recipe.lora.rank}, alpha {recipe.lora.alpha} on all linear layers, trained by `calm train` on
-`{recipe.data.name}`: {recipe.epochs:g} passes, {recipe.batch} conversations a step, learning rate {recipe.lr:g}.
-Supervised: {", ".join(recipe.learn)}.
-Loss per step is in `log.jsonl`, held-out loss before and after in `eval.json`, settings, inputs and versions in
-`manifest.json`.
-
-    calm chat --model <this folder>
-
-    from peft import PeftModel
-    model = PeftModel.from_pretrained(base_model, "<this folder>")
-
-The format (`chat_template.jinja`, `response_template` in `tokenizer_config.json`): thoughts in `<think>`, calls as
-JSON in `<tool_call>`, observations as role `tool`.
-"""

@@ -1,75 +1,90 @@
 """The embedded model as a policy: the next step decoded on this machine, its calls held to the tools' schemas."""
 
-import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from calm.conversation import Conversation, Garbled, Step
-from calm.errors import MissingExtra, ModelError
+from calm.errors import CalmError, MissingExtra, ModelError
 from calm.files import sha256
 from calm.format import grammar, react
 from calm.format.tokens import Codec
 from calm.hub import models
 from calm.hub.wheels import Progress
 from calm.policy import Usage
+from calm.policy.local import engine as engines
+from calm.policy.local.engine import Engine
+from calm.policy.local.turn import Turn, shared
 
 ADAPTER = "adapter_model.safetensors"
 
+KEPT = 4
+"""Full contexts' worth of finished sequences that are kept, so that a conversation that comes back is not reread."""
+
 if TYPE_CHECKING:
     from calm.policy.local.constrain import Constraint
-    from calm.policy.local.llama import Llama
 
 
 class Local:
-    """Greedy decoding with a kept KV cache: only what is new since the last step is computed.
+    """Greedy decoding with kept KV caches: of a conversation that comes back only what is new is computed.
 
-    With `constrained` every step is readable and every call valid, by grammar; without it the model may say anything
-    and what cannot be read is Garbled. A step cut off by `max_tokens` is Garbled too, never a shortened reply.
+    `engine.kind` says what computes ("openvino int8"), `engine.rung` why nothing faster does. With `constrained` every
+    step is readable and every call valid, by grammar; without it the model may say anything and what cannot be read is
+    Garbled. A step cut off by `max_tokens` is Garbled too, never a shortened reply.
     """
 
     def __init__(
-        self, name: str, engine: "Llama", codec: Codec, *, constrained: bool = True, max_tokens: int = 256
+        self, name: str, engine: Engine, codec: Codec, *, constrained: bool = True, max_tokens: int = 256
     ) -> None:
         self.name, self.engine, self.codec = name, engine, codec
         self.constrained, self.max_tokens = constrained, max_tokens
         self.choice: grammar.Choice = "auto"
         self.usage = Usage(0, 0, 0, 0.0)
+        self._idle: list[Engine] = []
         self._constraint: Constraint | None = None
 
     @classmethod
     def load(
-        cls, name: str, *, constrained: bool = True, max_tokens: int = 256, progress: Progress | None = None
+        cls,
+        name: str,
+        *,
+        constrained: bool = True,
+        max_tokens: int = 256,
+        engine: engines.Name = "auto",
+        precision: engines.Precision = "int8",
+        progress: Progress | None = None,
     ) -> "Local":
-        """The policy of a model folder, adapter folder, hub id or `calm-135m`; weights in bfloat16.
+        """The policy of a model folder, adapter folder, hub id or `calm-135m`.
+
+        Args:
+            name: what to load; an adapter is added to its base while loading, there is nothing to convert.
+            constrained: hold calls to the tools' JSON Schemas while decoding.
+            max_tokens: longest step, in tokens.
+            engine: `auto` takes the fastest that works here and says which.
+            precision: of OpenVINO's weights: `int8` for conversation, `f16` for scores that are reported.
+            progress: told of bytes fetched and tensors converted on first use.
 
         Raises:
-            MissingExtra: torch, safetensors or tokenizers is not installed.
+            MissingExtra: no engine, or not the one asked for, or no tokenizers installed.
             ModelError: the folder lacks something.
         """
-        try:
-            from calm.policy.local.llama import Llama
-        except ImportError as error:
-            raise MissingExtra("running a model on this machine", "local", error.name or "torch") from error
         found = models.find(name, progress)
         codec = Codec.load(found.tokenizer)
         label = f"{found.base.name}+{sha256(found.adapter / ADAPTER)[:8]}" if found.adapter else found.name
-        return cls(label, Llama(found.base, found.adapter), codec, constrained=constrained, max_tokens=max_tokens)
+        made = engines.load(found, engine, precision)
+        return cls(label, made, codec, constrained=constrained, max_tokens=max_tokens)
 
     def __call__(self, conversation: Conversation) -> Step:
         """The model's next step; `self.usage` says what it cost."""
-        ids = list(self.tokens(conversation))
-        if ids[-1] != self.codec.stop:
-            return Garbled(raw=self.codec.text(ids), why=f"not finished after {self.max_tokens} tokens")
-        return self.codec.read(ids)
+        return self._read(list(self.tokens(conversation)))
 
     def tokens(self, conversation: Conversation) -> Iterator[int]:
         """Ids of the next step as they are decoded, the stop token last; greedy.
 
         Raises:
             ModelError: the conversation is longer than the model's context.
+            FormatError: the tools' schemas make no grammar.
         """
-        prompt = self.codec.prompt(conversation)
-        yield from self._decoded(prompt, self._rules(conversation), f"conversation {conversation.id!r}")
+        yield from self._decoded(self._begin(conversation, []))
 
     def complete(self, turns: Iterable[tuple[str, str]]) -> str:
         """What the model writes after turns (role, text) that are put to it as they are: no tools, no grammar.
@@ -78,36 +93,90 @@ class Local:
             ModelError: the turns are longer than the model's context.
         """
         prompt = self.codec.encode(react.plain(turns, self.codec.markers)).ids
-        return self.codec.text(list(self._decoded(prompt, None, "this prompt")))
+        return self.codec.text(list(self._decoded(self._turn(prompt, None, "this prompt", []))))
 
-    def _decoded(self, prompt: list[int], rules: "Constraint | None", what: str) -> Iterator[int]:
-        began = time.perf_counter()
+    def many(self, conversations: Iterable[Conversation], width: int = 32) -> list[Step]:
+        """The next step of each conversation, up to `width` decoded together: several times faster than one by one.
+
+        Raises:
+            CalmError: what one of them raises on its own, too.
+        """
+        found = dict(self.steps(conversations, width))
+        for step in found.values():
+            if isinstance(step, CalmError):
+                raise step
+        return [found[i] for i in sorted(found)]  # ty: ignore[invalid-explicit-return]  # errors were raised
+
+    def steps(
+        self, conversations: Iterable[Conversation | None], width: int = 32
+    ) -> Iterator[tuple[int, Step | CalmError]]:
+        """Steps as they are finished, with the place of their conversation; None says that none is waiting just now.
+
+        A new conversation is read at once and then decoded with the others, so one with the same tools finds their
+        part of the prompt computed.
+        """
+        waiting, live = enumerate(conversations), dict[int, Turn]()
+        while True:
+            while len(live) < width and (found := next(waiting, None)) and found[1] is not None:
+                try:
+                    turn = self._begin(found[1], [other.sequence for other in live.values()])
+                    turn.take(turn.sequence.forward(turn.pending))
+                except CalmError as error:
+                    yield found[0], error
+                else:
+                    live[found[0]] = turn
+            for place in [place for place, turn in live.items() if turn.over]:
+                yield place, self._ended(live.pop(place))
+            if live:
+                rows = self.engine.forward_many([(turn.sequence, turn.pending) for turn in live.values()])
+                for turn, row in zip(live.values(), rows, strict=True):
+                    turn.take(row)
+            elif found is None:
+                return
+
+    def _decoded(self, turn: Turn) -> Iterator[int]:
+        try:
+            while not turn.over:
+                yield from turn.take(turn.sequence.forward(turn.pending))
+                self.usage = turn.usage
+        finally:
+            self._keep(turn.sequence)
+
+    def _ended(self, turn: Turn) -> Step:
+        self.usage = turn.usage
+        self._keep(turn.sequence)
+        return self._read(turn.written)
+
+    def _read(self, ids: list[int]) -> Step:
+        if ids[-1] != self.codec.stop:
+            return Garbled(raw=self.codec.text(ids), why=f"not finished after {self.max_tokens} tokens")
+        return self.codec.read(ids)
+
+    def _begin(self, conversation: Conversation, busy: list[Engine]) -> Turn:
+        rules = self._rules(conversation)
+        return self._turn(self.codec.prompt(conversation), rules, f"conversation {conversation.id!r}", busy)
+
+    def _turn(self, prompt: list[int], rules: "Constraint | None", what: str, busy: list[Engine]) -> Turn:
         if len(prompt) + self.max_tokens > self.engine.limit:
             raise ModelError(
                 f"{what}: {len(prompt)} tokens and {self.max_tokens} to write "
                 f"exceed the model's {self.engine.limit}; offer fewer tools or start anew"
             )
-        cached, written = self._shared(prompt), 0
-        self.engine.rewind(cached)
-        pending, stop = prompt[cached:], False
-        while not stop and written < self.max_tokens:
-            logits = self.engine.forward(pending)
-            chosen = rules.next(logits) if rules else [int(logits.argmax())]
-            stop = self.codec.stop in chosen
-            pending = chosen[: chosen.index(self.codec.stop)] if stop else chosen
-            for token in chosen[: len(pending) + stop]:
-                written += 1
-                yield token
-            self.usage = Usage(len(prompt), cached, written, time.perf_counter() - began)
+        return Turn(self._seat(prompt, busy), prompt, rules, self.codec.stop, self.max_tokens)
 
-    def _shared(self, prompt: list[int]) -> int:
-        """Length of the common start of cache and prompt, at least one token short of the prompt."""
-        same = 0
-        for ours, theirs in zip(self.engine.ids, prompt[:-1], strict=False):
-            if ours != theirs:
-                break
-            same += 1
-        return same
+    def _seat(self, prompt: list[int], busy: list[Engine]) -> Engine:
+        """A sequence that begins like the prompt: an idle one that it continues, else a fork of the most alike."""
+        best = max([*self._idle, *busy, self.engine], key=lambda sequence: shared(sequence.ids, prompt))
+        if best in self._idle and 4 * shared(best.ids, prompt) >= 3 * len(best.ids):
+            self._idle.remove(best)
+            return best
+        return best.fork()
+
+    def _keep(self, sequence: Engine) -> None:
+        """Put a finished sequence by, and forget the oldest beyond what may be kept."""
+        self._idle.append(sequence)
+        while len(self._idle) > 1 and sum(len(kept.ids) for kept in self._idle) > KEPT * self.engine.limit:
+            self._idle.pop(0)
 
     def _rules(self, conversation: Conversation) -> "Constraint | None":
         if not self.constrained:
@@ -118,5 +187,6 @@ class Local:
             except ImportError as error:
                 raise MissingExtra("constrained decoding", "local", error.name or "llguidance") from error
             self._constraint = Constraint(self.codec)
-        self._constraint.begin(grammar.step(conversation.tools, self.choice))
-        return self._constraint
+        rules = self._constraint.fresh()
+        rules.begin(grammar.step(conversation.tools, self.choice))
+        return rules

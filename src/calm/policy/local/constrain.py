@@ -1,23 +1,28 @@
 """Holding a model to a grammar with llguidance: which tokens may come next, and which must (no model call)."""
 
 import llguidance
-import llguidance.torch
-import torch
-from torch import Tensor
+import llguidance.numpy
+import numpy as np
 
 from calm.errors import FormatError
 from calm.format.tokens import Codec
+from calm.policy.local.weights import Array
 
 
 class Constraint:
-    """One grammar at a time over one tokenizer; the tokenizer's table is built once."""
+    """One tokenizer's table, built once, and the step under way; `fresh` makes more steps over the same table."""
 
     def __init__(self, codec: Codec) -> None:
         self.stop = codec.stop
         size = codec.tokenizer.get_vocab_size(with_added_tokens=True)
         self._tokenizer = llguidance.LLTokenizer(codec.tokenizer.to_str(), n_vocab=size, eos_token=codec.stop)
-        self._mask = llguidance.torch.allocate_token_bitmask(1, size)
-        self._bits = torch.arange(32, dtype=torch.int32)
+        self._mask = llguidance.numpy.allocate_token_bitmask(1, size)
+
+    def fresh(self) -> "Constraint":
+        """Another constraint over the same table, for a step that is decoded at the same time."""
+        other = object.__new__(Constraint)
+        other.stop, other._tokenizer, other._mask = self.stop, self._tokenizer, self._mask.copy()
+        return other
 
     def begin(self, grammar: str) -> None:
         """Start a step.
@@ -29,11 +34,11 @@ class Constraint:
         if self._matcher.is_error():
             raise FormatError(f"the tools' schemas make no grammar: {self._matcher.get_error()[:300]}")
 
-    def next(self, logits: Tensor) -> list[int]:
+    def next(self, logits: Array) -> list[int]:
         """The best permitted token and all that the grammar forces after it; the stop token when the step is over."""
-        llguidance.torch.fill_next_token_bitmask(self._matcher, self._mask, 0)
-        allowed = (self._mask[0].unsqueeze(1) >> self._bits & 1).flatten()[: len(logits)].bool()
-        token = int(logits.masked_fill(~allowed, -torch.inf).argmax())
+        llguidance.numpy.fill_next_token_bitmask(self._matcher, self._mask, 0)
+        bits = np.unpackbits(self._mask.view(np.uint8), bitorder="little")[: len(logits)]
+        token = int(np.where(bits, logits[: len(bits)], -np.inf).argmax())
         if token == self.stop:
             return [token]
         self._matcher.consume_token(token)

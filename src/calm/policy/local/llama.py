@@ -1,20 +1,21 @@
-"""A lean Llama in plain torch: weights from safetensors, adapter merged at load, one KV cache that can be rewound.
+"""The torch engine: a lean Llama, weights from safetensors, adapter merged at load, one KV cache that can be rewound.
 
 For small models the overhead of each call decides the speed, so q, k, v and gate, up are fused and nothing is looked up
-in modules; `benchmarks/engine.py` compares it with transformers on the same prompts.
+in modules; `benchmarks/engine.py` compares it with the other engines on the same prompts.
 """
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from torch.nn import functional
 
-from calm.errors import ModelError
-from calm.files import read_json
+from calm.policy.local import weights as files
+from calm.policy.local.weights import Array, Weights
 
 BLOCK = 128
 """Queries looked at together in a prefill: small enough that scores stay in the processor's cache."""
@@ -24,26 +25,20 @@ class Llama:
     """Weights and one sequence's cache; `forward` appends tokens, `rewind` takes them back."""
 
     def __init__(self, base: Path, adapter: Path | None = None, dtype: torch.dtype = torch.bfloat16) -> None:
-        self.config = read_json(base / "config.json")
-        self.dtype = dtype
-        weights = read_weights(base)
-        if adapter:
-            merge(weights, adapter)
+        weights = Weights(base, adapter)
+        self.config, self.dtype, self.rung = weights.config, dtype, ""
+        self.kind = f"torch {str(dtype).removeprefix('torch.')}"
         self._assemble(weights)
         self._rope = rope_frequencies(self.config)
         self.ids: list[int] = []
         self._grow(1024)
 
-    def _assemble(self, weights: dict[str, Tensor]) -> None:
+    def _assemble(self, weights: Weights) -> None:
         def take(*names: str) -> Tensor:
-            return torch.cat([weights[name] for name in names]).to(self.dtype).contiguous()
+            return torch.from_numpy(weights.stack(*names)).to(self.dtype)
 
         config = self.config
-        self.heads, self.kv_heads = (
-            config["num_attention_heads"],
-            config.get("num_key_value_heads") or config["num_attention_heads"],
-        )
-        self.size = config.get("head_dim") or config["hidden_size"] // self.heads
+        self.heads, self.kv_heads, self.size = files.heads_of(config)
         self.eps = config["rms_norm_eps"]
         self.embedding = take("model.embed_tokens.weight")
         self.head = self.embedding if config.get("tie_word_embeddings") else take("lm_head.weight")
@@ -72,20 +67,31 @@ class Llama:
         """Forget all tokens after the first `length`."""
         del self.ids[length:]
 
+    def fork(self) -> "Llama":
+        """Another sequence with the same tokens and a cache of its own."""
+        other = object.__new__(Llama)
+        other.__dict__ = {**self.__dict__, "ids": list(self.ids)}
+        other._keys, other._values = self._keys.clone(), self._values.clone()
+        return other
+
+    def forward_many(self, parts: Sequence[tuple["Llama", Sequence[int]]]) -> Array:
+        """Append tokens to several sequences, one after another; logits [sequences, vocabulary]."""
+        return np.stack([sequence.forward(ids) for sequence, ids in parts])
+
     @torch.inference_mode()
-    def forward(self, ids: list[int]) -> Tensor:
+    def forward(self, ids: Sequence[int]) -> Array:
         """Append tokens; the float32 logits [vocabulary] of what follows the last one."""
         start, end = len(self.ids), len(self.ids) + len(ids)
         if end > self._capacity:
             self._grow(max(2 * self._capacity, end))
         cos, sin = self._cos[start:end], self._sin[start:end]
-        x = self.embedding[torch.tensor(ids)]
+        x = self.embedding[torch.tensor(list(ids))]
         for layer, (norm1, qkv, out, norm2, gate_up, down) in enumerate(self.layers):
             x = x + self._attend(layer, self._normed(x, norm1) @ qkv.T, start, (cos, sin)) @ out.T
             gate, up = (self._normed(x, norm2) @ gate_up.T).chunk(2, -1)
             x = x + (functional.silu(gate) * up) @ down.T
         self.ids += ids
-        return functional.linear(self._normed(x[-1], self.norm), self.head).float()
+        return functional.linear(self._normed(x[-1], self.norm), self.head).float().numpy()
 
     def _normed(self, x: Tensor, weight: Tensor) -> Tensor:
         return functional.rms_norm(x, (x.shape[-1],), weight, self.eps)
@@ -139,54 +145,5 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 
 def rope_frequencies(config: dict[str, Any]) -> Tensor:
-    """Inverse frequencies [size / 2]; types `default`, `linear` and `llama3` (transformers, modeling_rope_utils).
-
-    Raises:
-        ModelError: another rope type.
-    """
-    rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
-    theta = rope.get("rope_theta") or config.get("rope_theta") or 10000.0
-    size = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
-    frequencies = 1.0 / theta ** (torch.arange(0, size, 2, dtype=torch.float32) / size)
-    kind = rope.get("rope_type") or rope.get("type") or "default"
-    if kind == "default":
-        return frequencies
-    if kind == "linear":
-        return frequencies / rope["factor"]
-    if kind != "llama3":
-        raise ModelError(f"config.json: rope type {kind!r} is not known; known are default, linear, llama3")
-    low, high, old = rope["low_freq_factor"], rope["high_freq_factor"], rope["original_max_position_embeddings"]
-    blend = ((old * frequencies / (2 * math.pi) - low) / (high - low)).clamp(0, 1)
-    return (1 - blend) * frequencies / rope["factor"] + blend * frequencies
-
-
-def read_weights(folder: Path) -> dict[str, Tensor]:
-    """All tensors of a folder's `*.safetensors`; a damaged file is a ModelError that names it."""
-    weights: dict[str, Tensor] = {}
-    for path in sorted(folder.glob("*.safetensors")):
-        try:
-            with safe_open(path, framework="pt") as file:
-                weights.update({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
-        except (SafetensorError, OSError) as error:
-            raise ModelError(f"{path}: cannot be read ({error}); fetch or save it again") from error
-    return weights
-
-
-def merge(weights: dict[str, Tensor], adapter: Path) -> None:
-    """Add a PEFT LoRA adapter to the weights in place: W += alpha / r * B A, computed in float32.
-
-    Raises:
-        ModelError: the adapter touches a weight the model lacks, or is no plain LoRA.
-    """
-    settings = read_json(adapter / "adapter_config.json")
-    if settings.get("peft_type") != "LORA" or settings.get("use_dora"):
-        raise ModelError(f"{adapter}: is {settings.get('peft_type')}, only plain LoRA adapters are merged here")
-    rank, alpha = settings["r"], settings["lora_alpha"]
-    scale = alpha / (math.sqrt(rank) if settings.get("use_rslora") else rank)
-    lora = read_weights(adapter)
-    for name in [n for n in lora if n.endswith("lora_A.weight")]:
-        target = name.removeprefix("base_model.model.").replace(".lora_A.weight", ".weight")
-        if target not in weights:
-            raise ModelError(f"{adapter}: changes {target}, which the base model does not have: another base?")
-        change = lora[name.replace("lora_A", "lora_B")].float() @ lora[name].float()
-        weights[target] = (weights[target].float() + scale * change).to(weights[target].dtype)
+    """Inverse frequencies [size / 2] as a tensor; see `weights.rope_frequencies`."""
+    return torch.from_numpy(files.rope_frequencies(config))

@@ -1,0 +1,50 @@
+"""One step under way: what is to be computed next, what was chosen, and when it is over."""
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from calm.policy import Usage
+from calm.policy.local.engine import Engine
+
+if TYPE_CHECKING:
+    from calm.policy.local.constrain import Constraint
+    from calm.policy.local.weights import Array
+
+
+class Turn:
+    """Greedy decoding of one step on one sequence, under a grammar or free; `pending` are the ids to forward next."""
+
+    def __init__(self, sequence: Engine, prompt: list[int], rules: "Constraint | None", stop: int, most: int) -> None:
+        self.sequence, self.written, self.over = sequence, list[int](), False
+        self._prompt, self._rules, self._stop, self._most = len(prompt), rules, stop, most
+        self._began = time.perf_counter()
+        self.cached = shared(sequence.ids, prompt)
+        sequence.rewind(self.cached)
+        self.pending = prompt[self.cached :]
+
+    def take(self, logits: "Array") -> list[int]:
+        """The ids that these logits of `pending` lead to, forced ones included, the stop token last if it is over."""
+        chosen = self._rules.next(logits) if self._rules else [int(logits.argmax())]
+        if self._stop in chosen:
+            chosen = chosen[: chosen.index(self._stop) + 1]
+        self.written += chosen
+        self.pending = chosen
+        self.over = chosen[-1] == self._stop or len(self.written) >= self._most
+        return chosen
+
+    @property
+    def finished(self) -> bool:
+        """Whether the model ended the step by itself."""
+        return self.written[-1:] == [self._stop]
+
+    @property
+    def usage(self) -> Usage:
+        """What it cost so far."""
+        return Usage(self._prompt, self.cached, len(self.written), time.perf_counter() - self._began)
+
+
+def shared(ids: Sequence[int], prompt: Sequence[int]) -> int:
+    """Length of the common start of a cache and a prompt, at least one token short of the prompt."""
+    most = min(len(ids), len(prompt) - 1)
+    return next((i for i in range(most) if ids[i] != prompt[i]), most)

@@ -1,0 +1,125 @@
+"""A run in other trainers' words keeps its numbers, its mask and its way back."""
+
+import json
+
+import pytest
+import yaml
+
+from calm.cli.export import export
+from calm.conversation import to_row
+from calm.data.sources.town import read_town
+from calm.errors import RecipeError, UsageError
+from calm.files import write_json
+from calm.format.react import CHATML, LLAMA3
+from calm.format.tokens import Codec
+from calm.recipe import load
+from calm.train.export import trainable_template
+from calm.train.export.read import from_oumi
+from calm.train.export.write import TARGETS, write
+from calm.train.recipe import Lora, Optimiser, Stage, TrainRecipe
+
+BASE = "meta-llama/Llama-3.1-8B-Instruct"
+RECIPE = TrainRecipe(
+    base=BASE, lora=Lora(rank=4, alpha=6), batch=32, lr=3e-5, epochs=2, optimiser=Optimiser(warmup=0.25, clip=3), seed=7
+)
+
+
+def written(tmp_path, to, recipe=RECIPE, devices=2):
+    commands, lost = write(recipe, "mine", to, tmp_path / to, devices)
+    files = {path.name: yaml.safe_load(path.read_text()) for path in (tmp_path / to).glob("*.yaml")}
+    return files, commands, lost
+
+
+@pytest.mark.parametrize("to", TARGETS)
+def test_the_numbers_are_all_there(tmp_path, to):
+    files, commands, _ = written(tmp_path, to)
+    said = yaml.safe_dump(files)
+    for value in (BASE, "3.0e-05", "0.25", "0.999", "1.0e-08", "3.0", "4096"):
+        assert value in said, value
+    assert commands[0].startswith("calm export out/data --to ")
+    assert any(f"lora_{key}: 4" in said for key in ("r", "rank"))
+
+
+@pytest.mark.parametrize("to", ["trl", "llamafactory"])
+def test_the_step_holds_as_many_conversations(tmp_path, to):
+    files, _, _ = written(tmp_path, to, RECIPE.model_copy(update={"batch": 96}))
+    run = files["sft.yaml" if to == "trl" else "train.yaml"]
+    assert run["per_device_train_batch_size"] * run["gradient_accumulation_steps"] * 2 == 96
+    assert files["accelerate.yaml"]["num_processes"] == 2
+    with pytest.raises(UsageError, match="batch 32 cannot be split over 3 devices"):
+        written(tmp_path, to, devices=3)
+
+
+@pytest.mark.parametrize("method", ["lora", "qlora", "full"])
+def test_oumi_there_and_back_is_the_same_recipe(tmp_path, method):
+    recipe = RECIPE.model_copy(update={"method": method, "checkpointing": "on"})
+    written(tmp_path, "oumi", recipe)
+    back, left = from_oumi(tmp_path / "oumi" / "train.yaml", recipe.data, devices=2)
+    kept = {"lora": Lora()} if method == "full" else {}
+    assert back == recipe.model_copy(update=kept)
+    assert not [line for line in left if not line.startswith(("model.", "data.", "training.", "fsdp."))]
+
+
+COALM = """
+model: {model_name: meta-llama/Llama-3.1-8B-Instruct, model_max_length: 4096, enable_liger_kernel: true}
+data: {train: {seed: 42, train_target: ALL_ASSISTANT_TURNS}}
+training: {use_peft: true, per_device_train_batch_size: 16, learning_rate: 4.0e-05, warmup_steps: 24, eval_steps: 300}
+"""
+
+
+def test_a_file_of_the_released_shape_becomes_a_recipe_that_says_what_it_left(tmp_path, capsys):
+    (tmp_path / "8b.yaml").write_text(COALM)
+    out = tmp_path / "calm.yaml"
+    export(tmp_path / "8b.yaml", to="calm", out=out, rows=1280)
+    found = load(TrainRecipe, out)
+    assert (found.batch, found.lr, found.lora.rank, found.epochs, found.optimiser.warmup) == (128, 4e-5, 8, 3, 0.8)
+    for told in (capsys.readouterr().out, out.read_text()):
+        assert "model.enable_liger_kernel: True has no counterpart here" in told
+        assert "training.eval_steps: 300 set evaluate_every" in told
+    with pytest.raises(UsageError, match="is there already"):
+        export(tmp_path / "8b.yaml", to="calm", out=out)
+
+
+def test_what_is_no_training_file_of_oumi_is_refused(tmp_path):
+    (tmp_path / "x.yaml").write_text("base: calm-135m\n")
+    with pytest.raises(RecipeError, match="no `model` and `training`"):
+        from_oumi(tmp_path / "x.yaml", tmp_path)
+    with pytest.raises(UsageError, match="oumi, trl, llamafactory, axolotl"):
+        export(tmp_path / "x.yaml", to="verl", out=tmp_path / "out")
+
+
+def test_what_the_trainer_has_no_words_for_is_said(tmp_path):
+    stages = (Stage(name="first", rows=("sgd/*",)), Stage(name="last"))
+    recipe = RECIPE.model_copy(update={"stages": stages, "learn": ("call",)})
+    _, _, lost = written(tmp_path, "trl", recipe)
+    assert any(line.startswith("`stages` (first, last)") for line in lost)
+    assert any(line.startswith("`learn: [call]`") for line in lost)
+    assert all(line in (tmp_path / "trl" / "README.md").read_text() for line in lost)
+    with pytest.raises(UsageError, match="whole passes only"):
+        written(tmp_path, "oumi", RECIPE.model_copy(update={"epochs": 0.5}))
+
+
+def test_a_folder_of_other_files_is_left_alone(tmp_path):
+    write_json(tmp_path / "trl" / "precious.json", {})
+    with pytest.raises(UsageError, match="holds files that no export wrote"):
+        written(tmp_path, "trl")
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_the_template_for_trl_supervises_what_we_supervise(tiny, number):
+    from transformers import PreTrainedTokenizerFast
+
+    row = next(c for i, c in enumerate(read_town(number + 1, 11)) if i == number)
+    ours, wire = Codec.load(tiny).row(row), to_row(row)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(tiny / "tokenizer.json"))
+    tokenizer.chat_template = trainable_template(CHATML)
+    theirs = tokenizer.apply_chat_template(
+        wire["messages"], tools=json.loads(wire["tools"]), return_dict=True, return_assistant_tokens_mask=True
+    )
+    assert tokenizer.decode(theirs["input_ids"]) == tokenizer.decode(ours.ids)
+    told = [
+        tokenizer.decode([i for i, m in zip(ids, mask, strict=True) if m])
+        for ids, mask in ((theirs["input_ids"], theirs["assistant_masks"]), (ours.ids, ours.learn))
+    ]
+    assert told[0] == told[1]
+    assert "generation" in trainable_template(LLAMA3)
