@@ -1,130 +1,46 @@
 """`calm chat`: a person at a terminal, or lines from a pipe, in conversation with a model that may call tools."""
 
 import contextlib
-import copy
 import importlib
 import io
+import os
 import sys
 import uuid
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from cyclopts import Parameter
 from rich.console import Console
-from rich.panel import Panel
-from rich.text import Text
 
-from calm.agent import converse
+from calm.agent.sessions import Session, Sessions
+from calm.agent.state import from_calls, untracked
+from calm.cli.chat_screen import Screen, Shown, draw, opened, plain
+from calm.cli.chat_turns import Chat, replayed
 from calm.cli.screen import progress
 from calm.cli.toolbox import Sources, asking, gathered, guarded, refusing, typed_answer
-from calm.conversation import (
-    Assistant,
-    Call,
-    Conversation,
-    Garbled,
-    Message,
-    Observation,
-    State,
-    System,
-    User,
-    to_row,
-)
-from calm.errors import CalmError, StorageError
+from calm.conversation import Conversation, State, System, User, by_name, to_row
+from calm.errors import CalmError, StorageError, UsageError
 from calm.files import dumps
 from calm.policy import Policy, load
-from calm.report.words import call_line, pretty, value, visible
+from calm.report.words import pretty, value
 from calm.world import Toolbox
-from calm.world.dialogue import Dialogue
-from calm.world.guard import Guarded
+from calm.world.guard import Guarded, marked
 from calm.world.town import OFFERED, Town
 
-HELP = """/tools      what the model may call
-/state      the slots filled so far
-/undo       take the last turn back
-/save FILE  append the conversation to a JSONL file
-/quit       leave, as Ctrl-D does; Ctrl-C stops an answer"""
+__all__ = ["chat", "draw"]
 
-Event = Message | str
-"""What a screen is told: a message as it comes, or a note of the chat itself."""
-
-
-class Chat:
-    """A conversation under way: each line of the person is a turn, and any turn can be taken back.
-
-    A turn works on its own copy of the world, so `undo` also takes back what the town's tools did; what functions of a
-    `--tools` file did outside of it stays done.
-    """
-
-    def __init__(
-        self,
-        policy: Policy,
-        world: Dialogue,
-        start: Conversation,
-        show: Callable[[Event], None],
-        busy: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext,
-    ) -> None:
-        """Begin at `start`; `show` hears every event, `busy()` is held while the model works."""
-        self.conversation, self.world, self.show = start, world, show
-        self._policy, self._busy = policy, busy
-        self._past: list[tuple[Conversation, Dialogue]] = []
-
-    def say(self, text: str) -> None:
-        """One turn: the person's words, then all the model does until it answers; Ctrl-C keeps what was said so far."""
-        self._past.append((self.conversation, self.world))
-        self.world = copy.deepcopy(self.world)
-        self._hear(User(content=text))
-        begun = self.conversation
-        try:
-            with self._busy():
-                self.conversation = converse(self._policy, self.world, begun, on_message=self._hear)
-        except KeyboardInterrupt:
-            self._stop()
-            self.show("stopped; what was said so far is kept, /undo takes the turn back")
-            return
-        except CalmError:
-            self._stop()
-            raise
-        if (ended := self.conversation.meta.get("ended")) != "world":
-            self.show(f"the model was stopped by the limit on {ended}")
-
-    def _stop(self) -> None:
-        """Answer the calls that were left open, so that the conversation can go on."""
-        for call in waiting(self.conversation):
-            self._hear(Observation(content='{"error": "stopped by the user"}', call=call.id, name=call.name))
-        self.conversation = self.conversation.note(ended="stopped")
-
-    def undo(self) -> None:
-        """Take the last turn back: what was said and what the tools did."""
-        if not self._past:
-            self.show("nothing to take back")
-            return
-        self.conversation, self.world = self._past.pop()
-        self.show(f"taken back; turns before it: {len(self._past)}")
-
-    def _hear(self, message: Message) -> None:
-        self.conversation = self.conversation.add(message)
-        self.show(message)
-
-
-def waiting(conversation: Conversation) -> list[Call]:
-    """Calls of the last step that no observation answers yet."""
-    open_calls: list[Call] = []
-    for message in conversation.messages:
-        if isinstance(message, Assistant):
-            open_calls = list(message.calls)
-        elif isinstance(message, Observation) and open_calls:
-            open_calls.pop(0)
-    return open_calls
-
-
-def slots(conversation: Conversation) -> State:
-    """The dialogue state: what a tracker noted last, else every argument given in a call so far, the latest winning."""
-    if conversation.state:
-        return conversation.state[-1]
-    calls = [call for m in conversation.messages if isinstance(m, Assistant) for call in m.calls]
-    return {f"{call.name}.{key}": given for call in calls for key, given in call.arguments.items()}
+HELP = """/tools [NAME]   what the model may call, or all about one
+/state          the slots filled so far
+/open [N]       the latest call and what it gave, unfolded; N counts back
+/undo           take the last turn back
+/retry [WORDS]  have the last turn again, with other words if you give any
+/save FILE      append the conversation to a JSONL file
+/sessions       the sessions there are
+/fork NAME      go on in a session of another name, this one stays
+/quit           leave, as Ctrl-D does; Ctrl-C stops an answer"""
+COMMANDS = [line.split()[0] for line in HELP.splitlines()] + ["/help"]
 
 
 # --- lines in ------------------------------------------------------------------------------------------------------
@@ -149,82 +65,74 @@ def talk(chat: Chat, lines: Iterable[str], patient: bool = True) -> None:
 
 def command(chat: Chat, word: str, rest: str) -> None:
     """Do what a `/word` asks and show the outcome."""
-    if word == "/tools":
-        chat.show("\n".join(f"{t.name}: {t.description}" for t in chat.world.toolbox.tools) or "no tools")
-    elif word == "/state":
-        found = slots(chat.conversation)
-        chat.show("\n".join(f"{slot} = {value(given)}" for slot, given in found.items()) or "no slot is filled yet")
+    if word in ANSWERS:
+        chat.show(ANSWERS[word](chat, rest))
     elif word == "/undo":
         chat.undo()
+    elif word == "/retry":
+        chat.retry(rest)
+    elif word == "/fork" and rest:
+        chat.fork(rest)
     elif word == "/save" and rest:
         append(Path(rest), chat.conversation)
         chat.show(f"saved to {rest}; open it with: calm show {rest}")
     else:
-        chat.show(HELP if word == "/help" else f"{word} {rest}".strip() + " is no command\n" + HELP)
+        chat.show(f"{word} {rest}".strip() + " is no command\n" + HELP)
+
+
+def _tools(chat: Chat, name: str) -> str:
+    tools, writing = by_name(chat.toolbox.tools), marked(chat.toolbox, "writing")
+    if name in tools:
+        return f"{name}: {tools[name].description}\n{pretty(dumps(tools[name].parameters))}"
+    lines = [f"{t.name}: {t.description}{' (changes something)' * (t.name in writing)}" for t in tools.values()]
+    return "\n".join(lines) or "no tools"
+
+
+def _slots(chat: Chat, rest: str) -> str:
+    return "\n".join(f"{slot} = {value(given)}" for slot, given in slots(chat.conversation).items()) or NO_SLOTS
+
+
+def _sessions(chat: Chat, rest: str) -> str:
+    here = chat.session.name
+    found = chat.session.sessions.latest()
+    lines = [
+        f"{'*' if s.name == here else ' '} {s.name}  {s.latest[:16]}  {s.turns} turns  {s.first[:60]}" for s in found
+    ]
+    return "\n".join(lines)
+
+
+NO_SLOTS = "no slot is filled yet"
+ANSWERS: dict[str, Callable[[Chat, str], str]] = {
+    "/tools": _tools,
+    "/state": _slots,
+    "/open": lambda chat, rest: opened(chat.conversation, int(rest) if rest.isdigit() else 1),
+    "/sessions": _sessions,
+    "/help": lambda chat, rest: HELP,
+}
+"""Commands that only say something."""
+
+
+def slots(conversation: Conversation) -> State:
+    """The dialogue state as it was noted last, else as the calls so far give it."""
+    return conversation.state[-1] if conversation.state else from_calls(conversation)
 
 
 def typed(console: Console) -> Iterator[str]:
-    """Lines from the keyboard until Ctrl-D, with editing and history where the platform has readline."""
+    """Lines from the keyboard until Ctrl-D; where the platform has readline with editing, history and completion."""
     with contextlib.suppress(ImportError):
-        importlib.import_module("readline")
+        readline = importlib.import_module("readline")
+        readline.set_completer_delims(" ")
+        readline.set_completer(lambda text, n: ([c for c in COMMANDS if text and c.startswith(text)] + [None])[n])
+        readline.parse_and_bind("tab: complete")
+    coloured = console.is_terminal and not console.no_color
+    prompt = "\n\001\033[1;32m\002› \001\033[0m\002" if coloured else "\n› "  # \001 \002: no width, for readline
     while True:
         try:
-            line = console.input(Text("\n› ", "bold green"))
+            yield input(prompt).encode("utf-8", "replace").decode()  # half a character is nothing a model can read
         except EOFError:
             return
         except KeyboardInterrupt:
-            console.print(Text("\nCtrl-D or /quit leaves", "dim"))
-            continue
-        yield line
-
-
-# --- events out ----------------------------------------------------------------------------------------------------
-
-
-def plain(event: Event) -> Iterator[str]:
-    r"""An event as lines `kind: text`, one for each thing that happened; line breaks inside are written `\n`."""
-    for kind, text in _pieces(event):
-        yield f"{kind}: {visible(text)}".replace("\n", "\\n")
-
-
-def _pieces(event: Event) -> Iterator[tuple[str, str]]:
-    if isinstance(event, str):
-        yield "note", event
-    elif isinstance(event, Garbled):
-        yield "garbled", f"{event.why}: {event.raw}"
-    elif isinstance(event, Assistant):
-        if event.thought is not None:
-            yield "thought", event.thought
-        if event.text is not None:
-            yield "assistant", event.text
-        yield from (("call", call_line(call)) for call in event.calls)
-    else:
-        yield ("observation" if isinstance(event, Observation) else event.role), event.content
-
-
-LOOKS = {
-    "note": "dim",
-    "garbled": "red",
-    "thought": "dim italic",
-    "assistant": "",
-    "observation": "dim",
-    "system": "dim",
-}
-FOLD = 6
-"""Lines of an observation that are shown; `calm show` has the rest."""
-
-
-def draw(event: Event, console: Console) -> None:
-    """An event for a person: thoughts dim, calls as cards, observations folded, their own words not repeated."""
-    for kind, text in _pieces(event):
-        if kind == "call":
-            console.print(Panel.fit(Text(visible(text), "cyan"), border_style="cyan"))
-        elif kind == "observation":
-            first, *more = visible(pretty(text, console.width - 4)).split("\n")
-            tail = [f"  … {len(more) - FOLD} more lines"] if len(more) > FOLD + 1 else more[FOLD:]
-            console.print(Text("\n".join([f"← {first}", *more[:FOLD], *tail]), "dim"))
-        elif kind != "user":
-            console.print(Text(visible(text), LOOKS[kind]))
+            console.print("\n[dim]Ctrl-D or /quit leaves[/dim]")
 
 
 def append(path: Path, conversation: Conversation) -> None:
@@ -255,13 +163,16 @@ def chat(  # noqa: PLR0913  # one flag per thing a user may say
     yes: Annotated[bool, Parameter(negative="")] = False,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
     constrained: bool = True,
+    session: str | None = None,
+    sessions: Path | None = None,
     save: Path | None = None,
     system: str | None = None,
 ) -> None:
     """Talk with a model in the terminal and see its thoughts, calls and what the tools answer.
 
     Lines come from the keyboard, or from a pipe: then output is plain, one line an event, and ends with the input.
-    Commands while talking: /tools /state /undo /save FILE /help /quit; Ctrl-C stops an answer, Ctrl-D leaves.
+    Commands while talking: /tools /state /open /undo /retry /save /sessions /fork /help /quit; Ctrl-C stops an answer,
+    Ctrl-D leaves. What is said in a terminal is kept in the sessions file as it is said.
 
     Args:
         model: A model folder, a hub id, calm-135m, or openai:MODEL@URL.
@@ -276,28 +187,44 @@ def chat(  # noqa: PLR0913  # one flag per thing a user may say
         yes: Run tools that change something without asking; otherwise they are asked for, and refused in a pipe.
         dry_run: Run no tool that changes something; the model is told what would have been done.
         constrained: Hold calls to the tools' schemas while decoding; local models only.
+        session: Go on with the session of this name, or begin it. In a terminal a new one is begun by default.
+        sessions: The file of sessions; by default calm/sessions.db in XDG_DATA_HOME or ~/.local/share.
         save: Append the conversation to this JSONL file when it ends; `calm show` opens it.
-        system: Standing instructions, put before the conversation.
+        system: Standing instructions, put before the conversation when it begins.
     """
-    sources, notes, origin = Sources(tools, openapi, mcp, include), [], world
-    toolbox: Toolbox = _world(world if not sources else "none")
-    if sources:
-        own, notes = gathered(sources)
-        toolbox, origin = guarded(own, None if yes else refusing, dry_run), "+".join(own.toolboxes)
-    answering = Dialogue(toolbox, lambda conversation: None)  # each turn ends where the person's next words begin
+    sources, terminal = Sources(tools, openapi, mcp, include), sys.stdin.isatty() and sys.stdout.isatty()
+    kit = _kit(world, sources, yes, dry_run)
     with progress() as tick:
         policy = load(model, constrained=constrained, progress=tick)
     start = Conversation(
         id=f"chat-{uuid.uuid4().hex[:12]}",
-        tools=toolbox.tools,
+        tools=kit.toolbox_at(Conversation()).tools,
         messages=(System(content=system),) if system else (),
-        origin=f"chat/{origin}",
+        origin=f"chat/{kit.origin}",
         meta={"model": policy.name},
     )
-    if sys.stdin.isatty() and sys.stdout.isatty():
-        _terminal(policy, answering, start, save, notes)
-    else:
-        _piped(policy, answering, start, save, notes)
+    kept = Sessions((sessions or default_file()) if terminal or session or sessions else None)
+    under = kept.open(session or _new_name(kept), start)
+    if system and under.conversation.messages[:1] != start.messages:
+        raise UsageError(f"session {under.name!r} has begun without that --system; leave it out, or begin another")
+    (_terminal if terminal else _piped)(policy, kit, under, save)
+
+
+class Kit(NamedTuple):
+    """The tools of a chat: what they are called in `origin`, as they are at a point of it, and what to know of them."""
+
+    origin: str
+    toolbox_at: Callable[[Conversation], Toolbox]
+    notes: Sequence[str]
+    guarded: Guarded | None = None
+
+
+def _kit(world: str, sources: Sources, yes: bool, dry_run: bool) -> Kit:
+    if not sources:
+        return Kit(world, lambda conversation: replayed(_world(world), conversation), [])
+    own, notes = gathered(sources)
+    toolbox = guarded(own, None if yes else refusing, dry_run)
+    return Kit("+".join(own.toolboxes), lambda conversation: toolbox, notes, toolbox)
 
 
 def _world(name: str) -> Toolbox:
@@ -308,34 +235,59 @@ def _world(name: str) -> Toolbox:
     return Town(tuple(OFFERED) if name == "town" else ())
 
 
-def _terminal(policy: Policy, world: Dialogue, start: Conversation, save: Path | None, notes: list[str]) -> None:
+def default_file() -> Path:
+    """Where sessions are kept: a folder for a person's data, not a cache."""
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "calm" / "sessions.db"
+
+
+def _new_name(kept: Sessions) -> str:
+    """The day and a number."""
+    day, taken = datetime.now().astimezone().strftime("%Y-%m-%d"), set(kept.names())
+    return next(name for n in range(1, len(taken) + 2) if (name := f"{day}-{n}") not in taken)
+
+
+def _terminal(policy: Policy, kit: Kit, session: Session, save: Path | None) -> None:
     console = Console(highlight=False)
-    console.print(Text(f"{policy.name} · {len(start.tools)} tools · /help lists the commands", "dim"))
-    spinner = console.status("thinking")
-    if isinstance(world.toolbox, Guarded) and world.toolbox.approve:
-        world.toolbox.approve = asking(typed_answer(console), spinner)
-    chat = Chat(policy, world, start, lambda event: draw(event, console), lambda: spinner)
-    for note in notes:
-        chat.show(note)
+    screen = Screen(console)
+    if kit.guarded and kit.guarded.approve:
+        kit.guarded.approve = asking(typed_answer(console), screen)
+    chat = Chat(policy, kit.toolbox_at, session, screen, live=True)
+    screen(f"{policy.name} · {len(chat.toolbox.tools)} tools · session {session.name} · /help lists the commands")
     with saved(chat, save):
+        _resumed(chat, kit.notes, screen)
         talk(chat, typed(console))
+        if chat.conversation.state:
+            screen(f"kept; go on with: calm chat --session {chat.session.name}")
 
 
-def _piped(policy: Policy, world: Dialogue, start: Conversation, save: Path | None, notes: list[str]) -> None:
+def _piped(policy: Policy, kit: Kit, session: Session, save: Path | None) -> None:
     for stream in (sys.stdin, sys.stdout):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a stray byte must not end the conversation
 
-    def show(event: Event) -> None:
+    def show(event: Shown) -> None:
         for line in plain(event):
             sys.stdout.write(line + "\n")
         sys.stdout.flush()
 
-    chat = Chat(policy, world, start, show)
+    chat = Chat(policy, kit.toolbox_at, session, show)
+    with saved(chat, save):
+        _resumed(chat, kit.notes)
+        talk(chat, sys.stdin, patient=False)
+
+
+def _resumed(chat: Chat, notes: Sequence[str], screen: Screen | None = None) -> None:
+    """Say what there is to know, show the last turn, and bring it to its end if a killed process left it behind."""
     for note in notes:
         chat.show(note)
-    with saved(chat, save):
-        talk(chat, sys.stdin, patient=False)
+    places = [place for place, message in enumerate(chat.conversation.messages) if isinstance(message, User)]
+    if places:
+        chat.show(f"session {chat.session.name} goes on after {len(places)} turns")
+        if screen:
+            screen.recap(chat.conversation.messages[places[-1] :])
+    if untracked(chat.conversation):
+        chat.show("the last turn was cut off; here is the rest of it")
+        chat.go_on()
 
 
 @contextlib.contextmanager
