@@ -1,42 +1,94 @@
-"""`calm serve`: a model behind OpenAI's chat completions, with a chat page at `/`."""
+"""`calm serve`: a model behind OpenAI's chat completions and responses, with a chat page at `/`."""
 
 import os
 import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
 
 from calm.cli.screen import progress
+from calm.cli.toolbox import Sources, gathered, guarded, refusing
+from calm.errors import UsageError
 from calm.files import dumps
 from calm.policy import load
 from calm.serve import app
 from calm.serve.http import Settings
 from calm.serve.run import run
+from calm.world import Toolbox
+from calm.world.town import Town
+
+LOCAL = ("127.0.0.1", "localhost", "::1")
+
+Names = Annotated[Sequence[str], Parameter(negative="", show_default=False)]
 
 
-def serve(
+def serve(  # noqa: PLR0913  # one flag per thing a user may say
     *,
     model: str = "calm-135m",
+    name: str | None = None,
     host: str = "127.0.0.1",
     port: int = 8000,
     api_key: str | None = None,
+    cors: Names = (),
+    waiting: int = 16,
+    world: Literal["town", "none"] = "town",
+    tools: Path | None = None,
+    openapi: Names = (),
+    mcp: Names = (),
+    include: Names = ("*",),
+    yes: Annotated[bool, Parameter(negative="")] = False,
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
     constrained: bool = True,
     max_tokens: int = 256,
 ) -> None:
     """Serve a model to any OpenAI client, and a chat page at /, until Ctrl-C.
 
-    Requests are answered one at a time in the order they come; when the line is full, clients get 503 and Retry-After.
+    Requests are answered in the order they come; when the line is full, clients get 503 and Retry-After. The tools are
+    the page's: programs that use /v1 bring their own with each request and run them themselves.
 
     Args:
-        model: A model folder, a hub id, calm-135m, or openai:MODEL@URL; clients address it by the same name.
+        model: A model folder, a hub id, calm-135m, or openai:MODEL@URL.
+        name: What clients call it; by default the name that /v1/models lists, which is the model's own.
         host: The address to listen on; 0.0.0.0 lets other machines in, then set a key.
         port: The port; 0 takes a free one.
-        api_key: Ask /v1 clients for this key; without it CALM_API_KEY counts, which does not show in process lists.
+        api_key: Ask clients for this key; without it CALM_API_KEY counts, which does not show in process lists.
+        cors: A web page's origin, like https://my.site, that may ask from a browser; may be given several times.
+        waiting: How many requests may stand in line before others are turned away.
+        world: What the page's tools act on: town, the small city of Aldermere, or none: then its user writes tools as
+            JSON and answers the calls.
+        tools: A Python file whose public functions become the page's tools instead. THE FILE IS EXECUTED: use only your
+            own. Whoever reaches the page can have them called.
+        openapi: An OpenAPI 3 document (file or URL) whose operations become tools; may be given several times.
+        mcp: An MCP server, as a URL or as the command that starts it. THE COMMAND IS EXECUTED.
+        include: Take only tools that fit such a pattern, e.g. `GET *`, of each --openapi and --mcp.
+        yes: Run tools that change something without asking; otherwise the page asks.
+        dry_run: Run no tool that changes something; the model is told what would have been done.
         constrained: Hold calls to the tools' schemas while decoding; local models only.
-        max_tokens: Longest answer, in tokens.
+        max_tokens: Longest answer, in tokens; a request may ask for less.
     """
+    if waiting < 0:
+        raise UsageError(f"--waiting {waiting}: write how many may stand in line, from 0")
     key = api_key or os.environ.get("CALM_API_KEY")
+    toolbox, origin = _toolbox(Sources(tools, openapi, mcp, include), world, yes, dry_run)
     with progress() as tick:
         policy = load(model, constrained=constrained, max_tokens=max_tokens, progress=tick)
-    application = app(policy, Settings(api_key=key))
-    run(application, host, port, lambda url: sys.stdout.write(greeting(url, policy.name, bool(key))))
+    hosts = (*LOCAL, host) if host in LOCAL else ()
+    known = name or policy.name
+    settings = Settings(model=known, api_key=key, waiting=waiting, origins=tuple(cors), hosts=hosts)
+    application = app(policy, settings, toolbox, origin)
+    run(application, host, port, lambda url: sys.stdout.write(greeting(url, known, bool(key))))
+
+
+def _toolbox(sources: Sources, world: str, yes: bool, dry_run: bool) -> tuple[Toolbox | None, str]:
+    """The page's tools and what they are; what a person should know of them goes to stderr."""
+    if not sources:
+        return (Town(), "town") if world == "town" else (None, "")
+    own, notes = gathered(sources)
+    for note in notes:
+        sys.stderr.write(f"note: {note}\n")
+    return guarded(own, None if yes else refusing, dry_run), "+".join(own.toolboxes)
 
 
 def greeting(url: str, model: str, locked: bool) -> str:

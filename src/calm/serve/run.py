@@ -87,7 +87,16 @@ def _server(app: Any) -> "uvicorn.Server":
         import uvicorn
     except ImportError as error:
         raise MissingExtra("calm serve", "serve", "uvicorn") from error
-    return uvicorn.Server(
+    stopping: Callable[[], object] = getattr(getattr(app, "state", None), "stopping", lambda: None)
+
+    class Polite(uvicorn.Server):
+        """Tells the application that it is about to stop, so that nothing waits for people any more."""
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            stopping()
+            await super().shutdown(sockets)
+
+    return Polite(
         uvicorn.Config(
             app, log_level="warning", access_log=False, ws="none", server_header=False, timeout_graceful_shutdown=GRACE
         )

@@ -1,22 +1,40 @@
-"""What a request asks and what goes back: the stream of chunks, usage, error objects. No web framework here."""
+"""What a chat-completion request asks, and the errors that answer one that cannot be met. No web framework here."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
-from calm.conversation import Assistant, Conversation, Step
+from calm.conversation import Conversation
 from calm.errors import FormatError, UsageError
 from calm.format import openai
+from calm.policy import Usage
 
-READ = frozenset({"messages", "model", "tools", "tool_choice", "parallel_tool_calls", "stream", "stream_options"})
-REFUSED = {
+LENGTHS = frozenset({"max_tokens", "max_completion_tokens", "max_output_tokens"})
+READ = LENGTHS | {
+    "messages",
+    "model",
+    "tools",
+    "tool_choice",
+    "parallel_tool_calls",
+    "stream",
+    "stream_options",
+    "stop",
+}
+FINE: dict[str, tuple[Any, str]] = {
     "n": (1, "one choice is all there is"),
     "logprobs": (False, "log-probabilities are not offered"),
+    "top_logprobs": (0, "log-probabilities are not offered"),
     "functions": ([], "`functions` is the retired form; send `tools`"),
+    "function_call": ("none", "`function_call` is the retired form; send `tool_choice`"),
     "response_format": ({"type": "text"}, "only plain text is offered; use a tool for JSON"),
+    "modalities": (["text"], "only text is offered"),
+    "audio": ({}, "only text is offered"),
+    "web_search_options": (None, "there is no search here; send it as a tool"),
 }
 """Options that would change what an answer is, each with the one value that is fine and why the others are not."""
 
+STOPS = 16
+"""Stop words a request may have."""
 
 Choice = Literal["auto", "required", "none"]
 
@@ -29,6 +47,13 @@ class Refusal(UsageError):
         self.status, self.code, self.param = status, code, param
 
 
+class Can(NamedTuple):
+    """What the served policy can be held to: calling a tool (`forces`), an answer no longer than asked (`cuts`)."""
+
+    forces: bool = False
+    cuts: bool = False
+
+
 class Asked(NamedTuple):
     """A request that was understood; `ignored` lists the options that have no effect here."""
 
@@ -37,61 +62,117 @@ class Asked(NamedTuple):
     parallel: bool = True
     stream: bool = False
     counted: bool = False
+    stop: tuple[str, ...] = ()
+    longest: int | None = None
     ignored: tuple[str, ...] = ()
 
 
-def read(raw: bytes, model: str, forces: bool = False) -> Asked:
-    """The request in a body, to be answered by `model`, which `forces` says can be held to calling a tool.
+def read(raw: bytes, model: str, can: Can) -> Asked:
+    """The request in the body of a chat completion, to be answered by `model`.
 
     Raises:
         Refusal: 400 for what is malformed or not offered, 404 for another model.
     """
-    body = _object(raw)
-    _known_model(body, model)
-    if not isinstance(body.get("messages"), list) or not body["messages"]:
+    body = json_object(raw)
+    known_model(body, model)
+    offered(body, FINE)
+    return asked(body, can, ignored(body, READ | FINE.keys(), can))
+
+
+def asked(body: dict[str, Any], can: Can, unread: tuple[str, ...] = ()) -> Asked:
+    """What a body in the shape of a chat completion asks, its model and options already looked at.
+
+    Raises:
+        Refusal: 400; says which part cannot be read.
+    """
+    messages = body.get("messages")
+    if not isinstance(messages, list) or not messages:
         raise Refusal("`messages` must be a list with at least one message", param="messages")
-    for option, (fine, why) in REFUSED.items():
-        if body.get(option) not in (None, fine):
-            raise Refusal(f"{option}: {why} (got {body[option]!r:.80})", code="unsupported_parameter", param=option)
+    _only_text(messages)
     try:
         conversation = openai.read_request(body)
     except FormatError as fault:
         raise Refusal(f"messages or tools cannot be read: {fault}", param="messages") from fault
     options = body.get("stream_options")
     return Asked(
-        *_choice(body.get("tool_choice"), conversation, forces),
-        body.get("parallel_tool_calls") is not False,
-        body.get("stream") is True,
-        isinstance(options, dict) and options.get("include_usage") is True,
-        _ignored(body),
+        *_choice(body.get("tool_choice"), conversation, can.forces),
+        parallel=body.get("parallel_tool_calls") is not False,
+        stream=body.get("stream") is True,
+        counted=isinstance(options, dict) and options.get("include_usage") is True,
+        stop=_stops(body.get("stop")),
+        longest=_longest(body),
+        ignored=unread,
     )
 
 
-def _choice(asked: Any, conversation: Conversation, forces: bool) -> tuple[Conversation, Choice]:
+def _only_text(messages: list[Any]) -> None:
+    """A picture that nobody looks at would change what is asked, so it is refused."""
+    for place, message in enumerate(messages):
+        parts = message.get("content") if isinstance(message, dict) else None
+        for part in parts if isinstance(parts, list) else ():
+            kind = part.get("type") if isinstance(part, dict) else None
+            if kind not in ("text", "input_text", "output_text", "refusal"):
+                raise Refusal(f"messages.{place}.content: only text is read here (got a part {part!r:.60})")
+
+
+def _choice(choice: Any, conversation: Conversation, forces: bool) -> tuple[Conversation, Choice]:
     """The conversation with the tools that may be called, and whether one must be."""
-    if asked in (None, "auto"):
+    if choice in (None, "auto"):
         return conversation, "auto"
-    if asked == "none":
+    if choice == "none":
         return conversation.model_copy(update={"tools": ()}), "none"
-    function = asked.get("function") if isinstance(asked, dict) else None
+    function = choice.get("function") if isinstance(choice, dict) else None
     name = function.get("name") if isinstance(function, dict) else None
-    tools = tuple(t for t in conversation.tools if asked == "required" or t.name == name)
+    tools = tuple(t for t in conversation.tools if choice == "required" or t.name == name)
     if not forces:
         why = "this model can only be served with none or auto"
     elif not tools:
         why = "it names no tool of the request"
     else:
         return conversation.model_copy(update={"tools": tools}), "required"
-    raise Refusal(f"tool_choice: {why} (got {asked!r:.80})", 400, "unsupported_parameter", "tool_choice")
+    raise Refusal(f"tool_choice: {why} (got {choice!r:.80})", 400, "unsupported_parameter", "tool_choice")
 
 
-def _ignored(body: dict[str, Any]) -> tuple[str, ...]:
-    """Options nobody reads here, as far as their names can stand in a header."""
-    names = (key for key in body if key not in READ | REFUSED.keys() and body[key] is not None)
+def _stops(value: Any) -> tuple[str, ...]:
+    words = [value] if isinstance(value, str) else value or []
+    if not isinstance(words, list) or len(words) > STOPS or not all(isinstance(w, str) and w for w in words):
+        raise Refusal(f"stop: write a text or up to {STOPS} of them, none empty (got {value!r:.80})", param="stop")
+    return tuple(words)
+
+
+def _longest(body: dict[str, Any]) -> int | None:
+    for name in ("max_completion_tokens", "max_tokens"):
+        value = body.get(name)
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+            raise Refusal(f"{name}: write a number of tokens from 1 (got {value!r:.80})", param=name)
+        if value is not None:
+            return value
+    return None
+
+
+def offered(body: dict[str, Any], fine: Mapping[str, tuple[Any, str]]) -> None:
+    """Refuse options that would change what an answer is."""
+    for option, (value, why) in fine.items():
+        if body.get(option) not in (None, value):
+            raise Refusal(f"{option}: {why} (got {body[option]!r:.80})", code="unsupported_parameter", param=option)
+
+
+def ignored(body: dict[str, Any], known: frozenset[str], can: Can) -> tuple[str, ...]:
+    """Options nobody reads here, as far as their names can stand in a header; what asks for greedy decoding is met."""
+    unmet = known if can.cuts else known - LENGTHS
+    names = (key for key in body if key not in unmet and body[key] is not None and (key, body[key]) not in GREEDY)
     return tuple(sorted(key for key in names if key.isascii() and key.isidentifier() and len(key) < 40)[:20])
 
 
-def _object(raw: bytes) -> dict[str, Any]:
+GREEDY = (("temperature", 0), ("frequency_penalty", 0), ("presence_penalty", 0), ("store", False))
+
+
+def json_object(raw: bytes) -> dict[str, Any]:
+    """The JSON object in a body.
+
+    Raises:
+        Refusal: 400, it is none.
+    """
     try:
         body = json.loads(raw)
     except (ValueError, RecursionError) as error:
@@ -101,24 +182,16 @@ def _object(raw: bytes) -> dict[str, Any]:
     return body
 
 
-def _known_model(body: dict[str, Any], model: str) -> None:
-    asked = body.get("model")
-    if not isinstance(asked, str):
+def known_model(body: dict[str, Any], model: str) -> None:
+    """Refuse a request for another model than the one that is served."""
+    name = body.get("model")
+    if not isinstance(name, str):
         raise Refusal(f"`model` must be a string; {model!r} is served here", param="model")
-    if asked != model:
-        raise Refusal(f"no model {asked!r:.80} here; {model!r} is served", 404, "model_not_found", "model")
+    if name != model:
+        raise Refusal(f"no model {name!r:.80} here; {model!r} is served", 404, "model_not_found", "model")
 
 
-def kept(step: Step, asked: Asked) -> Step:
-    """The step as far as the request allows calls: none, the first alone, or all."""
-    if not isinstance(step, Assistant) or not step.calls:
-        return step
-    if asked.choice == "none":
-        return step.model_copy(update={"calls": (), "text": step.text or ""})
-    return step if asked.parallel else step.model_copy(update={"calls": step.calls[:1]})
-
-
-def usage(cost: Any) -> dict[str, Any]:
+def usage(cost: Usage | None) -> dict[str, Any]:
     """OpenAI's usage object from a policy's own `usage`; without one it holds zeros and says `counted: false`."""
     if cost is None:
         return {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0, "counted": False}
@@ -130,41 +203,9 @@ def usage(cost: Any) -> dict[str, Any]:
     return {**counts, "prompt_tokens_details": {"cached_tokens": cost.cached}}
 
 
-def chunks(answer: dict[str, Any], counted: bool) -> Iterator[str]:
-    """The same answer as server-sent events: role, reasoning, content, calls, finish, usage where asked for, [DONE]."""
-    head = {
-        "id": answer["id"],
-        "object": "chat.completion.chunk",
-        "created": answer["created"],
-        "model": answer["model"],
-    }
-    choice = answer["choices"][0]
-    for delta in _deltas(choice["message"]):
-        yield _event({**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
-    yield _event({**head, "choices": [{"index": 0, "delta": {}, "finish_reason": choice["finish_reason"]}]})
-    if counted:
-        yield _event({**head, "choices": [], "usage": answer["usage"]})
-    yield "data: [DONE]\n\n"
-
-
-def _deltas(message: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield {"role": "assistant"}
-    for key in ("reasoning_content", "content", "garbled"):
-        if message.get(key) is not None:
-            yield {key: message[key]}
-    for index, call in enumerate(message.get("tool_calls") or ()):
-        function = call["function"]
-        yield {"tool_calls": [{"index": index, **call, "function": {"name": function["name"], "arguments": ""}}]}
-        yield {"tool_calls": [{"index": index, "function": {"arguments": function["arguments"]}}]}
-
-
-def encode(value: dict[str, Any]) -> str:
+def encode(value: Any) -> str:
     """JSON in ASCII, so that a lone surrogate from a model or a client cannot break the connection."""
     return json.dumps(value, allow_nan=False)
-
-
-def _event(value: dict[str, Any]) -> str:
-    return f"data: {encode(value)}\n\n"
 
 
 def error(message: str, status: int, code: str | None = None, param: str | None = None) -> dict[str, Any]:
