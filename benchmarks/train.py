@@ -6,8 +6,10 @@
 
 Every side is a process of its own and takes its turn: the same 8 conversations of 300 to 1,200 tokens a step in the
 same order, the same adapters to begin with, AdamW at 1e-4, bf16. Tokens are those of the conversations, padding not
-counted. TRL (`pip install trl`) is no dependency of calm: `--trl-python` names an interpreter that has it, if this one
-has not, and its two sides are left out, and said to be missing, where neither has.
+counted. The table says how much of the machine other programs took meanwhile; where that is much, `--processor-time`
+gives each side one thread and counts its processor seconds. TRL (`pip install trl`) is no dependency of calm:
+`--trl-python` names an interpreter that has it, if this one has not, and its two sides are left out, and said to be
+missing, where neither has.
 """
 
 import argparse
@@ -155,10 +157,12 @@ def run(side: str, folder: Path) -> dict[str, Any]:
 
 
 def others() -> tuple[float, float]:
-    """Processor seconds that other programs have used since the start, and all that there were (Linux)."""
-    lines = Path("/proc/stat").read_text().splitlines()
-    user, nice, system, idle, *rest = (int(x) / os.sysconf("SC_CLK_TCK") for x in lines[0].split()[1:8])
-    return user + nice + system - time.process_time(), user + nice + system + idle + sum(rest)
+    """Processor seconds since the start that were not this program's, and all that there were; Linux only, else NaN."""
+    file = Path("/proc/stat")
+    if not file.exists():
+        return math.nan, math.nan
+    ticks = [int(x) / os.sysconf("SC_CLK_TCK") for x in file.read_text().splitlines()[0].split()[1:8]]
+    return sum(ticks) - sum(ticks[3:5]) - time.process_time(), sum(ticks)
 
 
 def prepare(folder: Path, steps: int) -> list[int]:

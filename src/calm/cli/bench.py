@@ -34,7 +34,7 @@ def bench(  # noqa: PLR0913  # one flag per thing a user may say
         limit: that many tasks per benchmark, a fixed sample over its categories.
         sample_seed: another fixed sample.
         constrained: hold calls to the tools' schemas while decoding (local models).
-        max_tokens: longest step in tokens; a longer one is Garbled.
+        max_tokens: longest step in tokens; a longer one is Garbled, or under the grammar brought to its end.
         protocol: how one benchmark prompts, reads and judges (bfcl: v3-2025-02, v4-2026-03,
             native-v4-2026-03; api_bank: hammer; multiwoz: offline).
         resume: go on with what the folder holds; --no-resume sets it aside (transcripts.1.jsonl) and begins anew.
@@ -55,6 +55,8 @@ def bench(  # noqa: PLR0913  # one flag per thing a user may say
         raise UsageError(f"--protocol is for one benchmark, not {len(names) or 'all'}; name one")
     asked = {"limit": limit, "sample_seed": sample_seed, "concurrency": concurrency, "budget": budget}
     settings = {"constrained": constrained, "max_tokens": max_tokens}
+    if not model.startswith("openai:"):
+        settings["precision"] = "f16"  # eight bits are for talking: reported scores are the model's own
     plan = check(Plan, {**asked, "model": settings}, "calm bench")
     folder = out or Path("out/bench") / model.strip("/").replace("/", "_")
     with screen.progress() as tick:

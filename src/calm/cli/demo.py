@@ -67,7 +67,7 @@ class Show:
 
         with self.stage("1  the embedded model"), screen.progress() as tick:
             base: Any = load(BASE, max_tokens=MOST, progress=tick)
-            self.console.print(f"{BASE}: SmolLM2-135M-Instruct, {len(base.engine.layers)} layers, on this processor")
+            self.console.print(f"{BASE}: SmolLM2-135M-Instruct, {base.engine.kind}, on this processor")
         with self.stage("2  a dataset row and its mask"):
             data = stages.dataset(self.folder)
             row = stages.example(data)
@@ -80,7 +80,11 @@ class Show:
         with self.stage("5  the tuned model books a table"):
             second = self.talks(load(str(adapter), max_tokens=MOST))
         with self.stage("6  both are judged on slices of the benchmarks"), screen.progress() as tick:
-            judged = [f for name in (BASE, str(adapter)) for f in self.judged(load(name, max_tokens=MOST), tick)]
+            judged = [
+                f
+                for name in (BASE, str(adapter))
+                for f in self.judged(load(name, max_tokens=MOST, precision="f16"), tick)
+            ]
             self.scores(judged)
         talks = [("The base model tries to book a table", first[0]), ("The tuned model books a table", second[0])]
         booked = " → ".join(f"{sum(map(stages.booked, said))} of {len(said)}" for said in (first, second))

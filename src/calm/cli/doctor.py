@@ -10,16 +10,18 @@ from cyclopts import Parameter
 from calm.cli import screen
 
 EXTRAS = {
-    "local": ("torch", "tokenizers", "safetensors", "llguidance", "gguf", "numpy"),
-    "train": ("transformers", "peft"),
+    "local": ("openvino", "tokenizers", "llguidance", "gguf", "numpy"),
+    "train": ("torch", "safetensors", "transformers", "peft"),
     "serve": ("starlette", "uvicorn"),
     "bench": ("httpx",),
+    "tools": ("httpx", "jsonschema", "mcp"),
 }
 USES = {
     "local": "run a model on this machine",
     "train": "fine-tune",
     "serve": "OpenAI-compatible server",
     "bench": "judge a model behind an endpoint",
+    "tools": "tools from OpenAPI documents and MCP servers",
 }
 
 

@@ -1,14 +1,17 @@
 """Policies: who speaks next. `Conversation -> Step`, one method, so a script is as good a policy as a model.
 
-`scripted` holds the honest test doubles (a script, the gold answer, silence), `local` the embedded model in torch,
+`scripted` holds the honest test doubles (a script, the gold answer, silence), `local` the embedded model,
 `endpoint` any OpenAI-compatible server. A model is named one way everywhere: a folder, a hub id,
 `calm-135m`, or `openai:MODEL@URL`; `load` turns the name into a policy.
 """
 
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from calm.conversation import Conversation, Step
 from calm.hub.wheels import Progress
+
+Engine = Literal["auto", "openvino", "torch", "numpy"]
+Precision = Literal["int8", "f16", "f32"]
 
 
 class Usage(NamedTuple):
@@ -30,13 +33,23 @@ class Policy(Protocol):
         ...
 
 
-def load(name: str, *, constrained: bool = True, max_tokens: int = 256, progress: Progress | None = None) -> Policy:
+def load(
+    name: str,
+    *,
+    constrained: bool = True,
+    max_tokens: int = 256,
+    engine: Engine = "auto",
+    precision: Precision = "int8",
+    progress: Progress | None = None,
+) -> Policy:
     """The policy a model name means.
 
     Args:
         name: a model folder or adapter folder, a hub id, `calm-135m`, or `openai:MODEL@URL`.
         constrained: hold calls to the tools' JSON Schemas while decoding (local models only).
         max_tokens: longest step, in tokens.
+        engine: what computes a local model; `auto` takes the fastest that works here, and `policy.engine` says which.
+        precision: of the weights of OpenVINO's graph: `int8` for conversation, `f16` for scores that are reported.
         progress: told of bytes fetched and tensors converted on first use.
 
     Raises:
@@ -49,4 +62,6 @@ def load(name: str, *, constrained: bool = True, max_tokens: int = 256, progress
         return Endpoint.named(name, max_tokens=max_tokens)
     from calm.policy.local import Local
 
-    return Local.load(name, constrained=constrained, max_tokens=max_tokens, progress=progress)
+    return Local.load(
+        name, constrained=constrained, max_tokens=max_tokens, engine=engine, precision=precision, progress=progress
+    )

@@ -28,8 +28,9 @@ class Local:
     """Greedy decoding with kept KV caches: of a conversation that comes back only what is new is computed.
 
     `engine.kind` says what computes ("openvino int8"), `engine.rung` why nothing faster does. With `constrained` every
-    step is readable and every call valid, by grammar; without it the model may say anything and what cannot be read is
-    Garbled. A step cut off by `max_tokens` is Garbled too, never a shortened reply.
+    step is readable and every call valid, by grammar, and a step near `max_tokens` is brought to its end; `hurried`
+    says so of the last one, whose last words or values may be cut short. Without it the model may say anything: what
+    cannot be read is Garbled, and so is what `max_tokens` cut off.
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class Local:
         self.name, self.engine, self.codec = name, engine, codec
         self.constrained, self.max_tokens = constrained, max_tokens
         self.choice: grammar.Choice = "auto"
-        self.usage = Usage(0, 0, 0, 0.0)
+        self.usage, self.hurried = Usage(0, 0, 0, 0.0), False
         self._idle: list[Engine] = []
         self._constraint: Constraint | None = None
 
@@ -138,12 +139,12 @@ class Local:
         try:
             while not turn.over:
                 yield from turn.take(turn.sequence.forward(turn.pending))
-                self.usage = turn.usage
+                self.usage, self.hurried = turn.usage, turn.hurried
         finally:
             self._keep(turn.sequence)
 
     def _ended(self, turn: Turn) -> Step:
-        self.usage = turn.usage
+        self.usage, self.hurried = turn.usage, turn.hurried
         self._keep(turn.sequence)
         return self._read(turn.written)
 

@@ -6,14 +6,12 @@ them token by token.
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from calm.errors import MissingExtra, UsageError
 from calm.hub.models import Found
-
-Name = Literal["auto", "openvino", "torch", "numpy"]
-Precision = Literal["int8", "f16", "f32"]
-"""How OpenVINO holds weights: int8 per row for conversation, f16 for reported scores, f32 to compare engines."""
+from calm.policy import Engine as Name
+from calm.policy import Precision
 
 RUNGS = ("openvino", "torch", "numpy")
 
@@ -49,6 +47,22 @@ class Engine(Protocol):
     def fork(self) -> "Engine":
         """Another sequence that has the same tokens; from here on they go their own ways."""
         ...
+
+
+class Kept:
+    """An engine whose cache is its own: taking tokens back is forgetting them."""
+
+    config: dict[str, Any]
+    ids: list[int]
+
+    @property
+    def limit(self) -> int:
+        """The longest sequence the model was made for, in tokens."""
+        return int(self.config.get("max_position_embeddings", 2048))
+
+    def rewind(self, length: int) -> None:
+        """Forget all tokens after the first `length`."""
+        del self.ids[length:]
 
 
 class Unfit(Exception):

@@ -15,13 +15,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from calm.policy.local import weights as files
+from calm.policy.local.engine import Kept
 from calm.policy.local.weights import Array, Weights
 
 BLOCK = 128
 """Queries looked at together in a prefill: small enough that scores stay in the processor's cache."""
 
 
-class Llama:
+class Llama(Kept):
     """Weights and one sequence's cache; `forward` appends tokens, `rewind` takes them back."""
 
     def __init__(self, base: Path, adapter: Path | None = None, dtype: torch.dtype = torch.bfloat16) -> None:
@@ -57,15 +58,6 @@ class Llama:
                     take(mlp.format("down")),
                 )
             )
-
-    @property
-    def limit(self) -> int:
-        """The longest sequence the model was made for, in tokens."""
-        return int(self.config.get("max_position_embeddings", 2048))
-
-    def rewind(self, length: int) -> None:
-        """Forget all tokens after the first `length`."""
-        del self.ids[length:]
 
     def fork(self) -> "Llama":
         """Another sequence with the same tokens and a cache of its own."""

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
+from calm.policy.local.engine import Kept
 from calm.policy.local.weights import Array, Weights, heads_of, rope_frequencies
 
 BLOCK = 256
 """Queries looked at together, so that scores of a long prompt stay small."""
 
 
-class Plain:
+class Plain(Kept):
     """Weights and one sequence's cache."""
 
     kind = "numpy f32"
@@ -28,15 +29,6 @@ class Plain:
         self._frequencies = rope_frequencies(self.config)
         self.ids: list[int] = []
         self._cache = np.zeros((len(self._layers), 2, self.heads.keys, 0, self.heads.size), np.float32)
-
-    @property
-    def limit(self) -> int:
-        """The longest sequence the model was made for, in tokens."""
-        return int(self.config.get("max_position_embeddings", 2048))
-
-    def rewind(self, length: int) -> None:
-        """Forget all tokens after the first `length`."""
-        del self.ids[length:]
 
     def fork(self) -> "Plain":
         """Another sequence with the same tokens and a cache of its own."""

@@ -13,10 +13,13 @@ if TYPE_CHECKING:
 
 
 class Turn:
-    """Greedy decoding of one step on one sequence, under a grammar or free; `pending` are the ids to forward next."""
+    """Greedy decoding of one step on one sequence, under a grammar or free; `pending` are the ids to forward next.
+
+    Under a grammar a step that would outgrow its limit is brought to its end in time; `hurried` says so.
+    """
 
     def __init__(self, sequence: Engine, prompt: list[int], rules: "Constraint | None", stop: int, most: int) -> None:
-        self.sequence, self.written, self.over = sequence, list[int](), False
+        self.sequence, self.written, self.over, self.hurried = sequence, list[int](), False, False
         self._prompt, self._rules, self._stop, self._most = len(prompt), rules, stop, most
         self._began = time.perf_counter()
         self.cached = shared(sequence.ids, prompt)
@@ -25,13 +28,21 @@ class Turn:
 
     def take(self, logits: "Array") -> list[int]:
         """The ids that these logits of `pending` lead to, forced ones included, the stop token last if it is over."""
-        chosen = self._rules.next(logits) if self._rules else [int(logits.argmax())]
+        chosen = self._held(self._rules, logits) if self._rules else [int(logits.argmax())]
         if self._stop in chosen:
             chosen = chosen[: chosen.index(self._stop) + 1]
         self.written += chosen
+        if self._rules and len(self.written) >= self._most and chosen[-1] != self._stop and self._rules.complete:
+            chosen = [*chosen, self._stop]
+            self.written.append(self._stop)
         self.pending = chosen
         self.over = chosen[-1] == self._stop or len(self.written) >= self._most
         return chosen
+
+    def _held(self, rules: "Constraint", logits: "Array") -> list[int]:
+        place = rules.place(self._most - len(self.written))
+        self.hurried = self.hurried or place is not None
+        return rules.next(logits, place)
 
     @property
     def finished(self) -> bool:
