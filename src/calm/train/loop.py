@@ -165,7 +165,7 @@ def _trained(job: Job, legs: list[Leg], inputs: dict[str, str], trackers: Sequen
     """The stages, each run or found finished."""
     torch.manual_seed(job.recipe.seed)
     with _roomy(job):
-        model = LoraLlama(job.found.base, job.recipe, job.crew.device)
+        model = LoraLlama(job.found.base, job.recipe, job.crew.device, spread=job.crew.shard)
         job.crew.shard(model)
     runs: list[Run] = []
     for place, leg in enumerate(legs, 1):
@@ -240,7 +240,13 @@ class Run:
     def facts(self) -> dict[str, Any]:
         """What a stage's manifest keeps."""
         trained = sum(weight.numel() for weight in self.weights)
-        return {"steps": self.done, "rows": len(self.data), "trainable_parameters": trained, "seconds": self.seconds}
+        return {
+            "steps": self.done,
+            "rows": len(self.data),
+            "trainable_parameters": trained,
+            "seconds": self.seconds,
+            "step": self.model.facts(),
+        }
 
     def go(self) -> None:
         """Run or resume to the end; a signal (Ctrl-C, SIGTERM) is heeded after the step, which is kept."""
