@@ -11,9 +11,11 @@ from calm.data.sources.town import read_town
 from calm.errors import DataError, RecipeError, UsageError
 from calm.files import read_json, read_jsonl
 from calm.format.tokens import Codec
+from calm.hub import models
 from calm.recipe import load, read_manifest
 from calm.train import rows
 from calm.train.loop import share, train
+from calm.train.model import LoraLlama
 from calm.train.recipe import Optimiser, Stage, TrainRecipe
 
 
@@ -50,6 +52,20 @@ def test_held_out_loss_falls_and_every_step_is_logged(recipe, tmp_path):
     assert all(row["memory"] > 1e7 and row["tokens_per_second"] > 0 and row["norm"] > 0 for row in log)
     assert read_manifest(out)["steps"] == 4
     assert list(out.glob("*checkpoint*")) == []
+
+
+def test_a_step_is_the_gradient_of_the_mean_over_all_its_supervised_tokens(recipe, tmp_path):
+    first = told(train(recipe, tmp_path / "run"))[0]
+    base = models.find(recipe.base).base
+    kept = rows.load(recipe.data, Codec.load(base), recipe).kept
+    batch = [kept[i].encoded for i in next(rows.order(len(kept), recipe))]
+    torch.manual_seed(recipe.seed)
+    model = LoraLlama(base, recipe)
+    total, learned = (sum(part) for part in zip(*(model.loss([row]) for row in batch), strict=True))
+    (total / learned).backward()
+    norm = torch.stack([weight.grad.norm() for _, weight in model.trained()]).norm()
+    assert first["loss"] == pytest.approx((total / learned).item(), rel=1e-4)
+    assert first["norm"] == pytest.approx(norm.item(), rel=1e-3)
 
 
 def test_a_stage_begins_where_the_one_before_ended(recipe, tmp_path):
