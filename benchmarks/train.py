@@ -48,6 +48,8 @@ Rows = list[tuple[list[int], list[bool]]]
 def ours(base: Path, rows: Rows, start: Path) -> Iterator[float]:
     """Our step; the loss of each."""
     from calm.format.tokens import Encoded
+    from calm.train.crew import deal
+    from calm.train.lanes import Lanes, fitting
     from calm.train.model import LoraLlama
     from calm.train.recipe import TrainRecipe
 
@@ -56,7 +58,12 @@ def ours(base: Path, rows: Rows, start: Path) -> Iterator[float]:
     with torch.no_grad():
         for name, weight in model.trained():
             weight.copy_(first[name])
-    yield from loop([w for _, w in model.trained()], rows, lambda ids, learn: model.loss([Encoded(ids, learn)])[0])
+    lanes = Lanes(model, fitting(model, max(len(ids) for ids, _ in rows), BATCH))
+
+    def gradients(batch: Rows, learned: int) -> float:
+        return lanes.gradients(deal([Encoded(ids, learn) for ids, learn in batch], 0, 1)[0], learned) / learned
+
+    yield from loop(lanes.weights, rows, gradients)
 
 
 def peft(base: Path, rows: Rows, start: Path) -> Iterator[float]:
@@ -73,19 +80,23 @@ def peft(base: Path, rows: Rows, start: Path) -> Iterator[float]:
             logits = model(input_ids=tokens, logits_to_keep=places - 1, use_cache=False).logits[0]
         return torch.nn.functional.cross_entropy(logits.float(), tokens[0, places], reduction="sum")
 
-    yield from loop([w for w in model.parameters() if w.requires_grad], rows, loss)
+    def gradients(batch: Rows, learned: int) -> float:
+        total = 0.0
+        for row in batch:
+            own = loss(*row) / learned
+            own.backward()
+            total += own.item()
+        return total
+
+    yield from loop([w for w in model.parameters() if w.requires_grad], rows, gradients)
 
 
-def loop(weights: list[Any], rows: Rows, loss: Callable[[list[int], list[bool]], torch.Tensor]) -> Iterator[float]:
+def loop(weights: list[Any], rows: Rows, gradients: Callable[[Rows, int], float]) -> Iterator[float]:
     """Steps of a plain loop: the mean loss over the supervised tokens of a batch, clipped, AdamW."""
     optimiser = torch.optim.AdamW(weights, lr=RATE, weight_decay=0, fused=True)
     for at in range(0, len(rows), BATCH):
-        batch, total = rows[at : at + BATCH], 0.0
-        learned = sum(sum(learn) for _, learn in batch)
-        for ids, learn in batch:
-            own = loss(ids, learn) / learned
-            own.backward()
-            total += own.item()
+        batch = rows[at : at + BATCH]
+        total = gradients(batch, sum(sum(learn) for _, learn in batch))
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
@@ -186,7 +197,7 @@ def prepare(folder: Path, steps: int) -> list[int]:
 def turns(folder: Path, asked: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
     """Every side in its own process, one after the other, as many rounds as asked."""
     python, rounds = asked.trl_python, 1 if asked.quick else asked.rounds
-    environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}  # threads that spin while another program runs starve it
+    environment = dict(os.environ)
     if asked.processor_time:
         environment["OMP_NUM_THREADS"] = "1"
     sides = dict.fromkeys(LOOPS, sys.executable) | (dict.fromkeys(TRL, python) if python else {})

@@ -29,6 +29,7 @@ from calm.hub import models
 from calm.hub.wheels import Progress
 from calm.recipe import digest, hashes, manifest, read_manifest
 from calm.train import checkpoint, checks, crew, metrics, rows, save, shard
+from calm.train.lanes import Lanes, fitting
 from calm.train.model import LoraLlama
 from calm.train.recipe import TrainRecipe
 
@@ -226,6 +227,8 @@ class Run:
         self.optimiser = torch.optim.AdamW(
             self.weights, leg.recipe.lr, settings.betas, settings.eps, settings.weight_decay, fused=True
         )
+        longest = max(len(row.ids) for row in [*job.data.kept, *job.held])
+        self.lanes = Lanes(model, fitting(model, longest, leg.recipe.batch))
         self.total = rows.steps(len(self.data), leg.recipe)
         self.done = 0
         self.damaged: set[int] = set()
@@ -245,14 +248,14 @@ class Run:
             "rows": len(self.data),
             "trainable_parameters": trained,
             "seconds": self.seconds,
-            "step": self.model.facts(),
+            "step": {**self.model.facts(), "lanes": self.lanes.count},
         }
 
     def go(self) -> None:
         """Run or resume to the end; a signal (Ctrl-C, SIGTERM) is heeded after the step, which is kept."""
         self._resume()
         self.report({"event": "plan", "steps": self.total, "done": self.done, "rows": len(self.data)})
-        with _heeded(self.report) as asked, _roomy(self.job, self):
+        with _heeded(self.report) as asked, _roomy(self.job, self), contextlib.closing(self.lanes):
             if self.job.held and self.before is None:
                 self.before = self.evaluate("before", asked)
             for chosen in islice(rows.order(len(self.data), self.recipe), self.done, self.total):
@@ -306,12 +309,8 @@ class Run:
 
     def _gradients(self, batch: list[rows.Row], learned: int) -> float:
         """The summed loss of a step, its gradient divided by `learned` left in the weights."""
-        total = torch.zeros((), device=self.crew.device)
-        for part in self.crew.share([row.encoded for row in batch], self.recipe.pack):
-            loss, _ = self.model.loss(part.rows)
-            (loss * (part.weight / learned)).backward()
-            total += loss.detach() * part.weight
-        return self.crew.total(total.item())
+        parts = self.crew.share([row.encoded for row in batch], self.recipe.pack)
+        return self.crew.total(self.lanes.gradients(parts, learned))
 
     def _refuse(self, batch: list[rows.Row], total: float) -> None:
         """Say which rows spoil the step; the weights before it are kept."""
@@ -327,15 +326,13 @@ class Run:
             f"step {self.done} are kept; lower lr (now {self.recipe.lr:g}) or leave the rows out, in a new folder",
         )
 
-    @torch.no_grad()
     def evaluate(self, when: str, asked: threading.Event) -> float | None:
         """Mean loss over the supervised tokens of the held-out rows; None where it is not finite."""
         self.model.train(False)
         parts = self.crew.share([row.encoded for row in self.job.held], self.recipe.pack)
         total, count = 0.0, 0
-        for i, part in enumerate(parts, 1):
-            loss, learned = self.model.loss(part.rows)
-            total, count = total + loss.item() * part.weight, count + learned * bool(part.weight)
+        for i, (loss, learned) in enumerate(self.lanes.losses(parts), 1):
+            total, count = total + loss, count + learned
             self.report({"event": "eval", "when": when, "row": i, "of": len(parts), "loss": total / max(1, count)})
             if asked.is_set() and self.crew.size == 1:
                 self._save()
