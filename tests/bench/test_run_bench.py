@@ -161,3 +161,13 @@ def test_a_folder_that_cannot_be_made_is_a_storage_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="cannot be written"):
         run(TOY, Silent(), tmp_path / "file" / "run", Plan(limit=1))
+
+
+def test_categories_can_be_run_one_after_the_other_into_the_same_folder(tmp_path):
+    first, *others = dict.fromkeys(task.category for task in TASKS)
+    run(TOY, Silent(), tmp_path, Plan(only=(first,)))
+    assert {t.meta["category"] for t in read(tmp_path / "transcripts.jsonl")} == {first}
+    assert run(TOY, Silent(), tmp_path, Plan(only=(f"{others[0][:-1]}*",), limit=2)).new == 2
+    assert set(judge(TOY, tmp_path)["categories"]) == {first, others[0]}
+    with pytest.raises(UsageError, match=r"no category 'live_\*'; there are: "):
+        run(TOY, Silent(), tmp_path, Plan(only=("live_*",)))

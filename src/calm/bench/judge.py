@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from calm.agent import DEFAULT, converse
-from calm.bench import Benchmark, Task, Verdict, score
+from calm.bench import Benchmark, Task, Verdict, answers, score
+from calm.bench.answers import ANSWERS
 from calm.bench.transcripts import TRANSCRIPTS, latest, one_seal
 from calm.conversation import Conversation, read
 from calm.errors import DataError, UsageError
@@ -107,7 +108,7 @@ def beside(scores: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def judge(benchmark: Benchmark, folder: Path, command: str = "calm bench") -> dict[str, Any]:
-    """Grade the transcripts of a folder; write `verdicts.jsonl`, `scores.json` and the manifest; return the scores.
+    """Grade the transcripts (or published answers) of a folder; write verdicts, scores and manifest; return the scores.
 
     Verdicts stand in the benchmark's order, whatever the order of the transcripts.
 
@@ -115,8 +116,7 @@ def judge(benchmark: Benchmark, folder: Path, command: str = "calm bench") -> di
         DataError: no transcripts there, or a row that cannot be read.
         UsageError: transcripts of another benchmark or data version.
     """
-    path = folder / TRANSCRIPTS
-    transcripts = list(latest(read(path)).values())
+    path, transcripts = transcripts_of(benchmark, folder)
     if not transcripts:
         raise DataError(path, "holds no transcript; run the benchmark first")
     seal = one_seal(path, benchmark, transcripts)
@@ -132,5 +132,13 @@ def judge(benchmark: Benchmark, folder: Path, command: str = "calm bench") -> di
     }
     write_jsonl(folder / VERDICTS, (verdict.model_dump(mode="json") for verdict in verdicts))
     write_json(folder / SCORES, scores)
-    manifest(folder, command, seal, {TRANSCRIPTS: sha256(path)}, rows=len(verdicts))
+    manifest(folder, command, seal, {path.name: sha256(path)}, rows=len(verdicts))
     return scores
+
+
+def transcripts_of(benchmark: Benchmark, folder: Path) -> tuple[Path, list[Conversation]]:
+    """The file of a run and its transcripts, of a task tried again the last: as they were, or played from answers."""
+    path = folder / ANSWERS
+    if path.is_file():
+        return path, list(answers.read(benchmark, path))
+    return folder / TRANSCRIPTS, list(latest(read(folder / TRANSCRIPTS)).values())

@@ -4,10 +4,11 @@
 back. With an endpoint several tasks can be under way at once; their order does not matter to any verdict.
 """
 
+import fnmatch
 import hashlib
 import itertools
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,10 +31,12 @@ HOPELESS = 5
 class Plan(Recipe):
     """What is asked of a model: how many tasks, which sample, where a conversation is cut, and its own settings.
 
-    `concurrency` tasks are under way at once, and none is begun after `budget` tokens; both are for endpoints.
+    `only` are patterns of categories (`live_*`), all by default. `concurrency` tasks are under way at once, and none is
+    begun after `budget` tokens.
     """
 
     limit: int | None = Field(default=None, ge=1)
+    only: tuple[str, ...] = ()
     sample_seed: int = 0
     limits: Limits = Limits()
     model: dict[str, JsonValue] = Field(default_factory=dict)
@@ -42,8 +45,8 @@ class Plan(Recipe):
 
     @property
     def id(self) -> str:
-        """Identity of the run apart from its size and speed: a larger limit or budget continues a smaller one."""
-        return digest(self.model_dump(mode="json", exclude={"limit", "concurrency", "budget"}))
+        """Identity of the run apart from its size and speed: other categories or a larger limit add to it."""
+        return digest(self.model_dump(mode="json", exclude={"limit", "only", "concurrency", "budget"}))
 
 
 EVERYTHING = Plan()
@@ -93,7 +96,7 @@ def run(
         CalmError: the first `HOPELESS` tasks all failed, or as many in a row found no server; the last one's error.
     """
     affordable = _affordable(policy, plan)
-    tasks = sample(benchmark.tasks(), plan.limit, plan.sample_seed)
+    tasks = sample(chosen(benchmark, plan.only), plan.limit, plan.sample_seed)
     policy = getattr(benchmark, "speaker", _itself)(policy)
     path, seal = folder / TRANSCRIPTS, seal_of(benchmark, policy, plan)
     cut = drop_cut_line(path)
@@ -162,6 +165,20 @@ def attempt(benchmark: Benchmark, policy: Policy, plan: Plan, task: Task) -> Att
     return Attempt(transcript.note(category=task.category, seconds=seconds), error)
 
 
+def chosen(benchmark: Benchmark, only: Sequence[str]) -> list[Task]:
+    """The tasks of the categories that one of the patterns means; all without patterns.
+
+    Raises:
+        UsageError: a pattern means no category; lists those there are.
+    """
+    tasks = list(benchmark.tasks())
+    categories = dict.fromkeys(task.category for task in tasks)
+    for pattern in only:
+        if not fnmatch.filter(categories, pattern):
+            raise UsageError(f"{benchmark.name}: no category {pattern!r}; there are: {', '.join(categories)}")
+    return [t for t in tasks if not only or any(fnmatch.fnmatchcase(t.category, pattern) for pattern in only)]
+
+
 def sample(tasks: Iterable[Task], limit: int | None, seed: int = 0) -> list[Task]:
     """The first `limit` tasks taken by turns from the categories, each shuffled by a hash of seed and id.
 
@@ -182,5 +199,6 @@ def _lot(seed: int, name: str) -> bytes:
 
 
 def seal_of(benchmark: Benchmark, policy: Policy, plan: Plan) -> Seal:
-    """What every transcript of one run shares, stored as `meta.run`: benchmark, data version, policy, plan."""
-    return {"benchmark": benchmark.name, "version": benchmark.version, "policy": policy.name, "plan": plan.id}
+    """What every transcript of one run shares, stored as `meta.run`: benchmark, version, policy, plan, settings."""
+    asked: Seal = {"plan": plan.id, "settings": plan.model}
+    return {"benchmark": benchmark.name, "version": benchmark.version, "policy": policy.name, **asked}

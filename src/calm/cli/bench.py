@@ -13,6 +13,7 @@ def bench(  # noqa: PLR0913  # one flag per thing a user may say
     model: str = "calm-135m",
     out: Path | None = None,
     limit: int | None = None,
+    only: tuple[str, ...] = (),
     sample_seed: int = 0,
     constrained: bool = True,
     max_tokens: int = 256,
@@ -32,6 +33,7 @@ def bench(  # noqa: PLR0913  # one flag per thing a user may say
         model: a folder, an adapter folder, a hub id, calm-135m, or openai:MODEL@URL.
         out: the folder of the run, one folder a benchmark in it; out/bench/MODEL by default.
         limit: that many tasks per benchmark, a fixed sample over its categories.
+        only: tasks of these categories, e.g. --only 'live_*' --only simple; what is there of others is kept.
         sample_seed: another fixed sample.
         constrained: hold calls to the tools' schemas while decoding (local models).
         max_tokens: longest step in tokens; a longer one is Garbled, or under the grammar brought to its end.
@@ -53,7 +55,7 @@ def bench(  # noqa: PLR0913  # one flag per thing a user may say
         raise UsageError(f"no benchmark {unknown[0]!r}; there are: {', '.join(ROOMS)}")
     if protocol and len(names) != 1:
         raise UsageError(f"--protocol is for one benchmark, not {len(names) or 'all'}; name one")
-    asked = {"limit": limit, "sample_seed": sample_seed, "concurrency": concurrency, "budget": budget}
+    asked = {"limit": limit, "only": only, "sample_seed": sample_seed, "concurrency": concurrency, "budget": budget}
     settings = {"constrained": constrained, "max_tokens": max_tokens}
     if not model.startswith("openai:"):
         settings["precision"] = "f16"  # eight bits are for talking: reported scores are the model's own

@@ -17,7 +17,10 @@ MULTI_TURN = tuple(f"multi_turn_{kind}" for kind in ("base", "miss_func", "miss_
 
 
 class Average(NamedTuple):
-    """A mean of categories and other averages: each part the same, by `weights`, or (`rows`) by their rows."""
+    """A mean of categories and other averages: each part the same, by `weights`, or (`rows`) by their rows.
+
+    Rows are those that a category has, also where only a sample of it was run: a sample stands for its category.
+    """
 
     name: str
     parts: tuple[Union["Average", str], ...]
@@ -75,7 +78,7 @@ SIZES = {
     **dict.fromkeys(("web_search_base", "web_search_no_snippet"), 100),
     **dict.fromkeys(("memory_kv", "memory_vector", "memory_rec_sum"), 155),
 }
-"""Rows of each category in V3; upstream weighs a live category that was not run by its rows."""
+"""Rows of each category in V3: what it weighs in a mean by rows."""
 SIZES_V4 = {**SIZES, "live_irrelevance": 884, "live_relevance": 16}
 
 
@@ -101,7 +104,7 @@ def scores(board: str, counts: Counts) -> list[Score]:
 def _score(part: Average | str, counts: Counts, known: Mapping[str, int]) -> Score:
     if isinstance(part, str):
         valid, rows = counts.get(part, (0, 0))
-        return Score(part, valid / rows, valid / rows, rows) if rows else Score(part, None, 0.0, known[part])
+        return Score(part, valid / rows, valid / rows, known[part]) if rows else Score(part, None, 0.0, known[part])
     found = [_score(inner, counts, known) for inner in part.parts]
     weights = [score.rows for score in found] if part.rows else part.weights or (1,) * len(found)
     mean = sum(score.as_zero * weight for score, weight in zip(found, weights, strict=True)) / sum(weights)
