@@ -23,6 +23,7 @@ VERBS = {
     "bench": "Run benchmarks on a model and judge it.",
     "grade": "Score stored predictions or transcripts, pure and offline.",
     "report": "Compare runs in one HTML page.",
+    "publish": "An adapter and its scores as a folder to give away, judged again from what lies in it.",
     "doctor": "What is installed, what is missing, and the command that mends it.",
 }
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from calm.bench import Benchmark, Task, Verdict
-from calm.bench.api_bank import controls, grade, tasks
+from calm.bench.api_bank import ceilings, controls, grade, tasks
 from calm.bench.api_bank.hammer import Hammer
 from calm.bench.api_bank.predictions import PROTOCOLS, board, controls_on, grade_predictions
 from calm.conversation import Assistant, Call, Conversation, Message, Step
@@ -67,6 +67,24 @@ class APIBank:
     def grade(self, task: Task, transcript: Conversation) -> Verdict:
         """Whether the first step after the start is the one call due."""
         return grade.grade(task, transcript)
+
+    def levels(self, transcripts: Sequence[Conversation]) -> dict[str, list[float]]:
+        """What each sample of a level got, 0 to 1: `l1_exact`, `l1_rouge_l`, `l1_official` on calls as upstream writes.
+
+        Searches are in, as upstream has them; of level 2 and 3 their official verdict needs a search model and fails.
+        """
+        data, official = ceilings.judge_of(corpus("api_bank"), "official")
+        known, found = tasks.known(corpus("api_bank")), dict[str, list[float]]()
+        for transcript in transcripts:
+            task = known[transcript.id]
+            verdict, level = self.grade(task, transcript), f"l{task.category[6]}"
+            said = transcript.messages[len(task.start.messages) :][:1]
+            calls = [call for step in said if isinstance(step, Assistant) for call in step.calls]
+            found.setdefault(f"{level}_exact", []).append(float(verdict.valid))
+            found.setdefault(f"{level}_rouge_l", []).append(verdict.scores.get("rouge-l", 0.0))
+            right = official(data.due[task.id], controls.bracketed(calls)) is None
+            found.setdefault(f"{level}_official", []).append(float(right))
+        return found
 
     def summary(self, verdicts: Sequence[Verdict]) -> Mapping[str, Any]:
         """Exact shares, API and parameter precision/recall/F1, Rouge-L of the call strings."""

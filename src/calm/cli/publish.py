@@ -1,0 +1,94 @@
+"""`calm publish`: an adapter and what it scored as a folder to give away, every figure judged from what lies in it."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from calm.cli import screen
+from calm.errors import MissingExtra, UsageError
+
+
+def publish(
+    folder: Path,
+    *,
+    adapter: Path | None = None,
+    tuned: tuple[Path, ...] = (),
+    base: tuple[Path, ...] = (),
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Make or renew a published model: adapter in bfloat16, answers, results.json, results.html, README.md.
+
+    Runs keep the model's words alone, no benchmark data; scores are judged from there, now and whenever it runs again.
+
+    Args:
+        folder: the published model, e.g. models/calm-135m.
+        adapter: a folder of calm train to take the weights from; without, those in FOLDER stay.
+        tuned: run folders that calm bench wrote with the published adapter, or folders of such.
+        base: the same of the untuned base.
+        json: print the figures as JSON.
+    """
+    if adapter is None and not folder.is_dir():
+        raise UsageError(f"{folder}: no such folder; make it with --adapter FOLDER, as written by calm train")
+    if adapter is not None:
+        _weights(adapter, folder)
+    _release(folder, {"tuned": tuned, "base": base})
+    if (folder / "runs").is_dir():
+        show(folder, json=json)
+    else:
+        screen.out().print(f"{folder}: written; judge it (calm bench --model {folder}) and publish the runs")
+
+
+def _weights(adapter: Path, folder: Path) -> None:
+    try:
+        from calm.train.lean import lean
+    except ImportError as error:
+        raise MissingExtra("publishing", "local", error.name or "numpy") from error
+    lean(adapter, folder)
+
+
+def _release(folder: Path, groups: dict[str, tuple[Path, ...]]) -> None:
+    from calm.bench.judge import SCORES
+    from calm.bench.publish import release
+
+    for group, given in groups.items():
+        for path in given:
+            found = sorted({scores.parent for scores in path.rglob(SCORES)})
+            if not found:
+                raise UsageError(f"{path}: holds no run; name what calm bench wrote")
+            for run in found:
+                screen.err().print(f"{release(run, folder / 'runs' / group)}: from {run}", markup=False)
+
+
+def show(folder: Path, *, json: bool = False) -> None:
+    """Judge the published answers again; write results.json, results.html and the card's figures; print them."""
+    from calm.bench.publish import results, rows
+    from calm.report.html import write_page
+
+    found = results(folder)
+    table = list(rows(found))
+    _card(folder, table, found)
+    write_page(folder / "results.html", _sections(folder, found))
+    if json:
+        screen.print_json(found)
+        return
+    screen.print_rows(table, title=f"{folder.name}: percent and 95 % interval, tuned and base")
+    screen.out().print(f"{folder}: results.json, results.html and README.md", markup=False)
+
+
+def _card(folder: Path, table: list[dict[str, str]], found: dict[str, Any]) -> None:
+    from calm.files import read_text, write_text
+    from calm.train.scored import scored
+
+    readme = folder / "README.md"
+    if readme.is_file():
+        write_text(readme, scored(read_text(readme), folder, table, found))
+
+
+def _sections(folder: Path, found: dict[str, Any]) -> list[Any]:
+    from calm.report.boards import section
+    from calm.report.runs import load, sections
+
+    head, *others = sections(load([folder]))
+    own, base = found.get("bfcl_v3"), found["base"].get("bfcl_v3", {})
+    return [head, *([section(folder.name, 0.135, own, base)] if own else []), *others]

@@ -1,0 +1,32 @@
+"""A trained adapter as it is given away: bfloat16, with what is needed to load it and what says how it was made."""
+
+import shutil
+from pathlib import Path
+
+from calm.errors import UsageError
+from calm.hub.smollm import bf16
+from calm.policy.local.weights import tensors
+from calm.train import save
+
+BESIDE = ("README.md", "adapter_config.json", "manifest.json", "metrics.jsonl", "eval.json", save.TEMPLATE)
+WEIGHTS = "adapter_model.safetensors"
+
+
+def lean(adapter: Path, out: Path) -> None:
+    """Write the adapter's weights rounded to bfloat16, half the size, and copy what else the folder needs.
+
+    Raises:
+        UsageError: no adapter that `calm train` finished.
+        StorageError: no space.
+    """
+    for name in (WEIGHTS, "adapter_config.json", "manifest.json"):
+        if not (adapter / name).is_file():
+            raise UsageError(f"{adapter}: has no {name}; name a folder that calm train has finished with an adapter")
+    out.mkdir(parents=True, exist_ok=True)
+    places = tensors(adapter)
+    names = sorted(places)
+    rounded = (bf16(places[name].read()) for name in names)
+    save.stream(out / WEIGHTS, {name: list(places[name].shape) for name in names}, rounded, "BF16")
+    for name in (*BESIDE, *save.TOKENIZER):
+        if (adapter / name).is_file():
+            shutil.copyfile(adapter / name, out / name)

@@ -1,0 +1,91 @@
+"""A published model: weights in half the size, answers without the benchmark's words, figures judged from those."""
+
+import json
+from shutil import copytree
+
+import pytest
+import yaml
+from safetensors.torch import load_file
+
+from calm.bench import named
+from calm.bench.figures import figures
+from calm.bench.judge import grade_transcripts, judge, totals
+from calm.bench.publish import results
+from calm.bench.run import Plan, run, sample
+from calm.bench.score import intervals
+from calm.bench.toy import Toy
+from calm.cli.publish import publish
+from calm.conversation import write
+from calm.data.sources.town import read_town
+from calm.errors import DataError, UsageError
+from calm.policy.scripted import Silent
+from calm.train.loop import train
+from calm.train.recipe import TrainRecipe
+
+TOY = Toy()
+
+
+@pytest.fixture(scope="module")
+def made(tiny, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("made")
+    write(folder / "rows.jsonl", read_town(2, 0))
+    train(TrainRecipe(base=str(tiny), data=folder / "rows.jsonl", held_out=folder / "rows.jsonl"), folder / "adapter")
+    for group in ("tuned", "base"):
+        run(TOY, Silent(), folder / group / "toy", Plan(limit=8))
+        judge(TOY, folder / group / "toy")
+    publish(folder / "model", adapter=folder / "adapter", tuned=(folder / "tuned",), base=(folder / "base",))
+    return folder
+
+
+def test_the_weights_are_rounded_once_and_load_as_an_adapter(made):
+    whole, lean = (load_file(made / name / "adapter_model.safetensors") for name in ("adapter", "model"))
+    assert {str(w.dtype) for w in lean.values()} == {"torch.bfloat16"}
+    assert all(lean[name].equal(weight.bfloat16()) for name, weight in whole.items())
+    assert {"adapter_config.json", "tokenizer.json", "chat_template.jinja"} <= {
+        p.name for p in (made / "model").iterdir()
+    }
+
+
+def test_publishing_again_judges_the_stored_answers_and_changes_no_byte(made):
+    files = [made / "model" / name for name in ("results.json", "README.md", "runs/tuned/toy-toy/scores.json")]
+    before = [path.read_bytes() for path in files]
+    publish(made / "model")
+    assert [path.read_bytes() for path in files] == before
+    assert json.loads(before[0])["runs"]["tuned/toy-toy"]["judged"] == 8
+
+
+def test_the_card_says_what_was_judged_and_keeps_the_rest(made):
+    text, original = ((made / name / "README.md").read_text() for name in ("model", "adapter"))
+    head = yaml.safe_load(text.split("---\n")[1])
+    assert head["model-index"][0]["name"] == "model"
+    assert "tuned/toy-toy: 8 of 24 items, toy, constrained" in text
+    kept = original.split("## Intended use")[1]
+    assert text.endswith(kept)
+
+
+def test_figures_come_from_the_answers_that_lie_there_and_from_nothing_else(made, tmp_path):
+    folder = copytree(made / "model", tmp_path / "model")
+    (folder / "runs" / "tuned" / "toy-toy" / "answers.jsonl.gz").unlink()
+    assert list(results(folder)["runs"]) == ["base/toy-toy"]
+    (folder / "runs" / "base" / "toy-toy" / "answers.jsonl.gz").unlink()
+    with pytest.raises(DataError, match="publish some with calm publish"):
+        results(folder)
+
+
+def test_what_is_no_adapter_or_no_run_is_refused_by_name(made, tmp_path):
+    with pytest.raises(UsageError, match=r"has no adapter_model\.safetensors"):
+        publish(tmp_path / "new", adapter=tmp_path)
+    with pytest.raises(UsageError, match="holds no run"):
+        publish(made / "model", tuned=(tmp_path,))
+    with pytest.raises(UsageError, match="no such folder"):
+        publish(tmp_path / "absent")
+
+
+def test_the_figures_of_gold_answers_are_the_ceilings(corpora):
+    benchmark = named("api_bank")
+    gold = [benchmark.gold(t).model_copy(update={"id": t.id}) for t in sample(benchmark.tasks(), 100)]
+    verdicts = grade_transcripts(benchmark, gold)
+    scores = {**totals(benchmark, verdicts), "intervals": intervals(benchmark, verdicts)}
+    found = figures(benchmark, scores, verdicts, gold)
+    assert (found["l1_exact"].value, found["l2_rouge_l"].value, found["l3_exact"].value) == (100, 100, 100)
+    assert 60 < found["l1_official"].value < 100
