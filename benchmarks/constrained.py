@@ -1,6 +1,6 @@
 """Calls that cannot be malformed: generations of an untuned model under the grammar, and what the grammar costs.
 
-    python benchmarks/constrained.py [--count 2000] [--model calm-135m] [--trained ADAPTER] [--json]
+    python benchmarks/constrained.py [--count 2000] [--model smollm2-135m] [--trained ADAPTER] [--json]
 
 Sets of 1 to 12 real tools (of the data builder's tool pool where CALM_DATA has it, else the town's), a request made of
 one tool's description, 20 requests a set, `tool_choice` auto, required and none in turn, 32 dialogues together. Every
@@ -143,7 +143,7 @@ def main() -> None:
     """Run and print."""
     flags = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     flags.add_argument("--count", type=int, default=2000)
-    flags.add_argument("--model", default="calm-135m")
+    flags.add_argument("--model", default="smollm2-135m")
     flags.add_argument("--trained", help="an adapter folder, for the comparison of free and held steps")
     flags.add_argument("--max-tokens", type=int, default=256)
     flags.add_argument("--seed", type=int, default=0)

@@ -304,7 +304,7 @@ def mask_cost(codec: Codec, syntax: Syntax, rows: list[Conversation]) -> dict[st
 
 def measure(name: str, train: list[Conversation], held: list[Conversation], passes: int) -> dict[str, Any]:
     """One row of the table."""
-    base = models.find("calm-135m").base
+    base = models.find("smollm2-135m").base
     codec, syntax = Codec.load(base), SYNTAXES[name]
     encoded = [encode(spans(row, syntax), codec, syntax) for row in train]
     steps = sum(len(row.steps) for row in train)

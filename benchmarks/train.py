@@ -1,13 +1,16 @@
 """Training speed here: our step beside TRL's trainer, at its defaults and at its best, and a plain PEFT loop.
 
-    python benchmarks/train.py --quick       one step of each side: 5 minutes on 2 quiet cores
+    python benchmarks/train.py --quick       two steps of each side, the second timed: a third of the whole
     python benchmarks/train.py               three steps, twice, and the loss of every step: half an hour
+    python benchmarks/train.py --lanes       our step alone: one lane of all threads, and a lane for each thread
     python benchmarks/train.py --parts       what the written-out pieces of our step gain over PyTorch's: a minute
 
 Every side is a process of its own and takes its turn: the same 8 conversations of 300 to 1,200 tokens a step in the
-same order, the same adapters to begin with, AdamW at 1e-4, bf16. Tokens are those of the conversations, padding not
-counted. The table says how much of the machine other programs took meanwhile; where that is much, `--processor-time`
-gives each side one thread and counts its processor seconds. TRL (`pip install trl`) is no dependency of calm:
+same order, the same adapters to begin with, AdamW at 1e-4, bf16, PyTorch's own threads and how they wait. **The first
+step of every process is a warm-up, whose loss is shown and whose time is not counted.** Tokens are those of the
+conversations, padding not counted. The table shows the losses of all sides, of which the plain PEFT loop is the
+reference, and how much of the machine other programs took meanwhile; where that is much, `--processor-time` gives each
+side one thread and counts its processor seconds. TRL (`pip install trl`) is no dependency of calm:
 `--trl-python` names an interpreter that has it, if this one has not, and its two sides are left out, and said to be
 missing, where neither has.
 """
@@ -24,6 +27,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -45,8 +49,8 @@ TRL = {
 Rows = list[tuple[list[int], list[bool]]]
 
 
-def ours(base: Path, rows: Rows, start: Path) -> Iterator[float]:
-    """Our step; the loss of each."""
+def ours(base: Path, rows: Rows, start: Path, count: int | None = None) -> Iterator[float]:
+    """Our step; the loss of each. `count` conversations side by side, by default as a run does."""
     from calm.format.tokens import Encoded
     from calm.train.crew import deal
     from calm.train.lanes import Lanes, fitting
@@ -58,7 +62,7 @@ def ours(base: Path, rows: Rows, start: Path) -> Iterator[float]:
     with torch.no_grad():
         for name, weight in model.trained():
             weight.copy_(first[name])
-    lanes = Lanes(model, fitting(model, max(len(ids) for ids, _ in rows), BATCH))
+    lanes = Lanes(model, count or fitting(model, max(len(ids) for ids, _ in rows), BATCH))
 
     def gradients(batch: Rows, learned: int) -> float:
         return lanes.gradients(deal([Encoded(ids, learn) for ids, learn in batch], 0, 1)[0], learned) / learned
@@ -140,7 +144,9 @@ def adapters() -> Any:
     return LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM")
 
 
-LOOPS = {"calm": ours, "transformers + PEFT": peft}
+Loop = Callable[[Path, Rows, Path], Iterator[float]]
+LOOPS: dict[str, Loop] = {"calm": ours, "transformers + PEFT": peft}
+LANES: dict[str, Loop] = {"one lane of all threads": partial(ours, count=1), "a lane for each thread": ours}
 
 
 def clock() -> float:
@@ -158,7 +164,7 @@ def run(side: str, folder: Path) -> dict[str, Any]:
         seconds, losses = trl(base, rows, start, TRL[side])
     else:
         seconds, losses, began = [], [], clock()
-        for loss in LOOPS[side](base, rows, start):
+        for loss in (LOOPS | LANES)[side](base, rows, start):
             seconds.append(clock() - began)
             losses.append(loss)
             began = clock()
@@ -184,7 +190,7 @@ def prepare(folder: Path, steps: int) -> list[int]:
     from calm.train.model import LoraLlama
     from calm.train.recipe import TrainRecipe
 
-    base = models.find("calm-135m").base
+    base = models.find("smollm2-135m").base
     codec = Codec.load(base)
     rows = [codec.row(conversation) for conversation in read_town(2 * BATCH * steps)]
     rows = [row for row in rows if 300 <= len(row.ids) <= 1200][: BATCH * steps]
@@ -200,7 +206,9 @@ def turns(folder: Path, asked: argparse.Namespace) -> dict[str, list[dict[str, A
     environment = dict(os.environ)
     if asked.processor_time:
         environment["OMP_NUM_THREADS"] = "1"
-    sides = dict.fromkeys(LOOPS, sys.executable) | (dict.fromkeys(TRL, python) if python else {})
+    sides = dict.fromkeys(LANES if asked.lanes else LOOPS, sys.executable)
+    if python and not asked.lanes:
+        sides |= dict.fromkeys(TRL, python)
     found: dict[str, list[dict[str, Any]]] = {side: [] for side in sides}
     for turn in range(rounds):
         for side, interpreter in sides.items():
@@ -236,13 +244,46 @@ def timed(act: Callable[[], object]) -> float:
     return clock() - began
 
 
-def summary(found: dict[str, list[dict[str, Any]]], tokens: list[int], folder: Path) -> dict[str, Any]:
-    """Medians over all steps of all rounds, ratios, and the share of the product peak that our step reaches."""
-    speeds = {
-        side: statistics.median(n / s for turn in turns for n, s in zip(tokens, turn["seconds"], strict=True))
-        for side, turns in found.items()
+def figures(found: dict[str, list[dict[str, Any]]], tokens: list[int]) -> dict[str, Any]:
+    """Of each side the median over the timed steps of all rounds, the most memory and the losses of the first round."""
+    return {
+        "tokens_per_second": {
+            side: round(statistics.median(n / s for turn in turns for n, s in timed_steps(tokens, turn["seconds"])), 1)
+            for side, turns in found.items()
+        },
+        "peak_gb": {side: round(max(turn["peak"] for turn in turns) / 1e9, 3) for side, turns in found.items()},
+        "losses": {side: turns[0]["losses"] for side, turns in found.items()},
+        "others": {side: max(turn["others"] for turn in turns) for side, turns in found.items()},
+        "threads": torch.get_num_threads(),
+        "timed_steps": sum(len(timed_steps(tokens, turn["seconds"])) for turn in next(iter(found.values()))),
     }
-    peaks = {side: max(turn["peak"] for turn in turns) for side, turns in found.items()}
+
+
+def timed_steps(tokens: list[int], seconds: list[float]) -> list[tuple[int, float]]:
+    """Tokens and seconds of the steps after the first, which warms up; of a single step its own."""
+    return list(zip(tokens, seconds, strict=True))[1 if len(tokens) > 1 else 0 :]
+
+
+def gap(losses: list[float], reference: list[float]) -> float:
+    """The largest share by which a step's loss differs from the reference's."""
+    return round(max(abs(a / b - 1) for a, b in zip(losses, reference, strict=True)), 6)
+
+
+def side_by_side(found: dict[str, list[dict[str, Any]]], tokens: list[int]) -> dict[str, Any]:
+    """What lanes gain and cost: speed and memory of a lane for each thread over those of one lane."""
+    measured = figures(found, tokens)
+    one, each = LANES
+    ratios = {
+        key: round(measured[of][each] / measured[of][one], 3)
+        for key, of in (("ratio_lanes", "tokens_per_second"), ("memory_ratio_lanes", "peak_gb"))
+    }
+    return {**ratios, "loss_gap": {each: gap(measured["losses"][each], measured["losses"][one])}, **measured}
+
+
+def summary(found: dict[str, list[dict[str, Any]]], tokens: list[int], folder: Path) -> dict[str, Any]:
+    """What was measured, ratios, and the share of the product peak that our step reaches."""
+    measured = figures(found, tokens)
+    speeds, peaks, losses = (measured[key] for key in ("tokens_per_second", "peak_gb", "losses"))
     default, best = TRL
 
     def ratio(of: dict[str, Any], side: str) -> float | None:
@@ -257,11 +298,8 @@ def summary(found: dict[str, list[dict[str, Any]]], tokens: list[int], folder: P
         "ratio_trl_best": ratio(speeds, best),
         "memory_ratio": ratio(peaks, default),
         "ratio_peft": ratio(speeds, "transformers + PEFT"),
-        "tokens_per_second": {side: round(speed, 1) for side, speed in speeds.items()},
-        "peak_gb": {side: round(peak / 1e9, 2) for side, peak in peaks.items()},
-        "losses": {side: turns[0]["losses"] for side, turns in found.items()},
-        "others": {side: max(turn["others"] for turn in turns) for side, turns in found.items()},
-        "threads": torch.get_num_threads(),
+        "loss_gap": {side: gap(own, losses["transformers + PEFT"]) for side, own in losses.items()},
+        **measured,
         "product_peak_gflops": round(peak / 1e9),
         "share_of_peak": round(speeds["calm"] * work(1, length, learned) / peak, 3),
         "missing": []
@@ -319,27 +357,34 @@ def spent(act: Callable[[torch.Tensor], torch.Tensor], leaf: torch.Tensor) -> fl
 
 def table(result: dict[str, Any]) -> None:
     """Print the summary."""
+    print(f"timed steps of a side: {result['timed_steps']}; the first of each process is a warm-up and is not timed")
     print("| side | tokens/s, median | peak memory, GB | loss of the first steps | other programs |")
     print("| --- | --- | --- | --- | --- |")
     for side, speed in result["tokens_per_second"].items():
         losses = ", ".join(f"{loss:.4f}" for loss in result["losses"][side])
         print(f"| {side} | {speed:.0f} | {result['peak_gb'][side]:.2f} | {losses} | {result['others'][side]:.0%} |")
-    for name in ("ratio_trl_default", "ratio_trl_best", "memory_ratio", "ratio_peft"):
+    for name in (key for key in result if "ratio" in key):
         print(f"{name}: {result[name] if result[name] is not None else 'not measured'}")
+    reference = next(iter(LANES)) if "ratio_lanes" in result else "transformers + PEFT"
+    gaps = ", ".join(f"{side} {share:.2%}" for side, share in result["loss_gap"].items() if side != reference)
+    print(f"losses beside those of {reference}, largest difference: {gaps}")
     print(f"{result['threads']} threads" + (", processor time" if result["threads"] == 1 else ""))
-    print(f"bf16 product peak {result['product_peak_gflops']} GFLOP/s, our share {result['share_of_peak']:.0%}")
-    for line in result["missing"]:
+    if "share_of_peak" in result:
+        print(f"bf16 product peak {result['product_peak_gflops']} GFLOP/s, our share {result['share_of_peak']:.0%}")
+    for line in result.get("missing", ()):
         print(f"missing: {line}")
 
 
 def main() -> None:
     """Measure in turns and print."""
     flags = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    flags.add_argument("--quick", action="store_true", help="one step, one round")
+    flags.add_argument("--quick", action="store_true", help="two steps, one round")
     flags.add_argument("--steps", type=int, default=3)
     flags.add_argument("--rounds", type=int, default=2)
-    flags.add_argument("--processor-time", action="store_true", help="one thread each, its processor seconds")
-    flags.add_argument("--parts", action="store_true", help="the pieces of the step instead")
+    which = flags.add_mutually_exclusive_group()
+    which.add_argument("--processor-time", action="store_true", help="one thread each, its processor seconds")
+    which.add_argument("--lanes", action="store_true", help="our step with one lane and with as many as threads")
+    which.add_argument("--parts", action="store_true", help="the pieces of the step instead")
     flags.add_argument("--trl-python", default=sys.executable if find_spec("trl") else None)
     flags.add_argument("--json", action="store_true", help="the last line is one JSON object")
     flags.add_argument("--side", help=argparse.SUPPRESS)
@@ -352,8 +397,9 @@ def main() -> None:
         folder = Path(name)
         if asked.processor_time:
             torch.set_num_threads(1)
-        tokens = prepare(folder, 1 if asked.quick else asked.steps)
-        result = summary(turns(folder, asked), tokens, folder)
+        tokens = prepare(folder, 2 if asked.quick else asked.steps)
+        found = turns(folder, asked)
+        result = side_by_side(found, tokens) if asked.lanes else summary(found, tokens, folder)
     table(result)
     if asked.json:
         print(json.dumps(result))

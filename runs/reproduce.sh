@@ -20,7 +20,7 @@ $calm train recipes/train/first.yaml "data=$out/data" "held_out=$out/data" --dry
 $calm train recipes/train/first.yaml "data=$out/data" "held_out=$out/data" --out "$out/adapter"  # 5 the adapter
 printf "I'd like a cheap Italian restaurant.\nThank you, bye!\n" |
     $calm chat --model "$out/adapter" --save "$out/chat.jsonl"                          # 6 a conversation
-$calm bench toy bfcl --model calm-135m --limit "$items" --out "$out/bench/base"         # 7 the base, judged
+$calm bench toy bfcl --model smollm2-135m --limit "$items" --out "$out/bench/base"         # 7 the base, judged
 $calm bench toy bfcl --model "$out/adapter" --limit "$items" --out "$out/bench/tuned"   # 8 the adapter, judged
 $calm grade bfcl "$out/bench/tuned/bfcl/transcripts.jsonl"                              # 9 graded again, the same
 $calm report "$out"/bench/*/* "$out/adapter" --out "$out/report.html"                   # 10 side by side

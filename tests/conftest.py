@@ -48,6 +48,6 @@ def embedded():
     from calm.hub.models import find
 
     try:
-        return find("calm-135m").base
+        return find("smollm2-135m").base
     except HubError as error:
         pytest.skip(f"the embedded model is not at hand: {error}")

@@ -1,5 +1,6 @@
 """Several tasks at once against a real server: the same scores, nothing finished lost, and stops that can go on."""
 
+import contextlib
 import json
 import threading
 from collections.abc import Iterator
@@ -15,7 +16,12 @@ from calm.bench.toy import Toy
 from calm.bench.transcripts import Log, set_aside
 from calm.conversation import Conversation, read
 from calm.errors import UsageError
+from calm.format.tokens import Codec
+from calm.hub.models import Found
 from calm.policy.endpoint import Endpoint, Unreachable
+from calm.policy.local import Local
+from calm.policy.local import engine as engines
+from calm.policy.local.together import Together
 from calm.policy.scripted import Silent
 
 TOY = Toy()
@@ -77,6 +83,18 @@ def test_tasks_are_under_way_together_and_the_scores_do_not_tell(tmp_path):
     judge(TOY, tmp_path / "three"), judge(TOY, tmp_path / "one")
     for name in ("scores.json", "verdicts.jsonl"):
         assert (tmp_path / "three" / name).read_text() == (tmp_path / "one" / name).read_text()
+
+
+def test_a_local_model_decodes_tasks_together_and_the_scores_do_not_tell(tiny, tmp_path):
+    local = Local("tiny", engines.load(Found("tiny", tiny), "openvino", "f32"), Codec.load(tiny), max_tokens=40)
+    run(TOY, local, tmp_path / "one", Plan(limit=6))
+    with contextlib.closing(Together(local, 3)) as together:
+        assert run(TOY, together, tmp_path / "three", Plan(limit=6, concurrency=3)) == (6, 0, 6, 0, False)
+    said = [
+        {t.id: (t.messages, t.meta["run"]) for t in read(tmp_path / name / "transcripts.jsonl")}
+        for name in ("one", "three")
+    ]
+    assert said[0] == said[1]
 
 
 def test_ctrl_c_keeps_what_is_finished_and_the_run_goes_on(tmp_path):

@@ -1,18 +1,23 @@
 """The chat without a terminal: lines in, events out, a scripted policy over the real town."""
 
+import contextlib
+import io
+import json
 import os
 import pty
 import signal
 import subprocess
 import sys
+from typing import NamedTuple
 
 import pytest
+from rich.console import Console
 
 from calm.agent.sessions import Sessions
 from calm.cli.chat import append, slots, talk
-from calm.cli.chat_screen import plain
+from calm.cli.chat_screen import Screen, greeting, plain
 from calm.cli.chat_turns import Chat, replayed
-from calm.cli.toolbox import toolbox_of
+from calm.cli.toolbox import asking, guarded, toolbox_of
 from calm.conversation import Assistant, Call, Conversation, Garbled, User, read
 from calm.errors import HubError, StorageError, UsageError
 from calm.format.tokens import Codec
@@ -273,8 +278,8 @@ main()
 
 
 def test_a_session_is_gone_on_with_by_another_process(tmp_path):
-    first = piped(tmp_path, "--session", "mine")
-    second = piped(tmp_path, "--session", "mine", "--save", str(tmp_path / "chat.jsonl"))
+    first = piped(tmp_path, "--yes", "--session", "mine")
+    second = piped(tmp_path, "--yes", "--session", "mine", "--save", str(tmp_path / "chat.jsonl"))
     assert (first.stderr, second.stderr) == ("", "")
     assert "note: session mine goes on after 1 turns" in second.stdout
     assert "already booked" in second.stdout
@@ -282,6 +287,78 @@ def test_a_session_is_gone_on_with_by_another_process(tmp_path):
     assert (len(row.messages), len(row.state), row.meta["ended"]) == (8, 2, "world")
     refused = piped(tmp_path, "--session", "mine", "--system", "Be kind.")
     assert (refused.returncode, "has begun without" in refused.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(("flags", "words"), [((), "the user said no"), (("--dry-run",), '"dry_run": true')])
+def test_in_a_pipe_the_town_books_nothing_unasked_and_a_session_remembers_that(tmp_path, flags, words):
+    first = piped(tmp_path, *flags, "--session", "mine")
+    second = piped(tmp_path, "--yes", "--session", "mine")
+    assert words in first.stdout
+    assert "C1" not in first.stdout
+    assert '"reference": "C1' in second.stdout
+
+
+@pytest.mark.parametrize(("answer", "booked"), [("n", []), ("y", ["10:00"]), ("e", ["11:00"])])
+def test_what_a_person_refused_or_changed_is_so_when_a_session_goes_on(answer, booked):
+    late = json.dumps({**TAXI.arguments, "time": "11:00"})
+    lines = iter([answer, late])
+    asked = asking(lambda question: next(lines), Screen(Console(file=io.StringIO())))
+    chat, _ = chatting(
+        Scripted(BOOK), ["book a taxi"], toolbox_at=lambda said: guarded(town(said), asked, dry_run=False)
+    )
+    again = town(chat.conversation)
+    assert [booking["time"] for booking in again.bookings.values()] == booked
+    assert again.bookings == chat.toolbox.toolbox.bookings
+
+
+ASKED = """
+import sys
+from calm.cli import chat, main
+from calm.conversation import Assistant, Call
+from calm.policy.scripted import Scripted
+trip = {"origin": "station", "destination": "Heron Pool", "time": "10:00"}
+steps = [Assistant(calls=(Call(name="find_attractions", arguments={"name": "heron"}),)),
+    Assistant(calls=(Call(name="book_taxi", arguments=trip),)), Assistant(text="So be it.")]
+chat.load = lambda name, **options: Scripted(steps, name)
+sys.argv[0:1] = ["calm", "chat"]
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("flags", "line", "asked"),
+    [
+        ((), b"a taxi to heron pool at ten", "changes something. Run it?"),
+        (("--yes",), b"a taxi somewhere", "You did not say destination: a tool did. Run it?"),
+        (("--yes",), b"a taxi to heron pool at ten", ""),
+        (("--dry-run",), b"a taxi somewhere", ""),
+    ],
+)
+def test_in_a_terminal_a_booking_is_asked_about_and_with_yes_only_what_a_tool_brought_up(tmp_path, flags, line, asked):
+    with terminal(tmp_path, ASKED, *flags) as (ours, _):
+        until(ours, "›")
+        os.write(ours, line + b"\n")
+        if asked:
+            until(ours, *asked.split(), "[e]dit:")
+            os.write(ours, b"n\n")
+        shown = until(ours, "So be it.")
+    assert ("said no" in shown, "edit" in shown) == (bool(asked), False)
+    assert ("dry_run" in shown, '"C1' in shown) == ("--dry-run" in flags, not asked and flags == ("--yes",))
+
+
+def test_the_greeting_says_what_computes_a_local_model_and_why_nothing_faster():
+    class Engine(NamedTuple):
+        kind: str
+        rung: str
+
+    class Local(Scripted):
+        engine = Engine("torch float32", "openvino is not installed")
+
+    assert next(greeting(Scripted([], "m"), 9, "s")) == "m · 9 tools · session s · /help lists the commands"
+    assert list(greeting(Local([], "m"), 9, "s")) == [
+        "m · torch float32 · 9 tools · session s · /help lists the commands",
+        "nothing faster: openvino is not installed",
+    ]
 
 
 TERMINAL = """
@@ -304,11 +381,7 @@ main()
 
 
 def test_in_a_terminal_words_come_as_they_are_written_and_ctrl_c_stops_them(tmp_path):
-    ours, theirs = pty.openpty()
-    command = [sys.executable, "-c", TERMINAL, "--world", "none"]
-    env = {**os.environ, "XDG_DATA_HOME": str(tmp_path), "TERM": "xterm-256color", "COLUMNS": "80"}
-    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=env, start_new_session=True) as chat:
-        os.close(theirs)
+    with terminal(tmp_path, TERMINAL, "--world", "none") as (ours, chat):
         assert "session" in until(ours, "›")
         os.write(ours, b"long\n")
         until(ours, "word9 ")
@@ -318,10 +391,22 @@ def test_in_a_terminal_words_come_as_they_are_written_and_ctrl_c_stops_them(tmp_
         assert "1 step" in until(ours, "1 step", "›")
         os.write(ours, b"\x04")
         assert "calm chat --session" in until(ours, "--session")
-    os.close(ours)
-    assert chat.returncode == 0
+        assert chat.wait(20) == 0
     (kept,) = Sessions(tmp_path / "calm" / "sessions.db").latest()
     assert (kept.turns, kept.first) == (2, "long")
+
+
+@contextlib.contextmanager
+def terminal(tmp_path, program, *arguments):
+    """A chat in a terminal of its own: our end of it, and the process, which does not outlive the block."""
+    ours, theirs = pty.openpty()
+    env = {**os.environ, "XDG_DATA_HOME": str(tmp_path), "TERM": "xterm-256color", "COLUMNS": "80"}
+    command = [sys.executable, "-c", program, *arguments]
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=env, start_new_session=True) as chat:
+        os.close(theirs)
+        yield ours, chat
+        chat.kill()
+    os.close(ours)
 
 
 def until(terminal, *words):

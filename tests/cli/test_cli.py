@@ -92,4 +92,4 @@ def test_doctor_says_what_to_do(tmp_path):
     done = calm("doctor", "--json", CALM_CACHE=str(tmp_path), CALM_DATA="")
     findings = {row["what"]: row for row in json.loads(done.stdout)}
     assert findings["data sgd"]["remedy"] == "set CALM_DATA to the folder that holds sgd/"
-    assert findings["calm-135m"]["state"] == "on first use"
+    assert findings["smollm2-135m"]["state"] == "on first use"

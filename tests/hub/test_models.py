@@ -82,7 +82,7 @@ def test_the_embedded_model_knows_the_capital_of_france(embedded):
     from calm.conversation import Conversation, User
     from calm.policy import load
 
-    step = load("calm-135m", max_tokens=30)(Conversation(messages=(User(content="What is the capital of France?"),)))
+    step = load("smollm2-135m", max_tokens=30)(Conversation(messages=(User(content="What is the capital of France?"),)))
     assert "Paris" in step.text
 
 

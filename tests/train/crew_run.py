@@ -11,6 +11,9 @@ from torch import nn
 from calm.format.tokens import Encoded
 from calm.train import shard
 from calm.train.crew import here
+from calm.train.model import LoraLlama, Source
+from calm.train.recipe import TrainRecipe
+from tests.tiny import CONFIG, _weights
 
 ROWS = [Encoded([7, 1 + n % 3, *range(n)], [False, *[True] * (n + 1)]) for n in (2, 9, 4, 6, 3)]
 
@@ -78,11 +81,21 @@ def step(crew, model, optimiser):
     return [crew.total(loss) / learned, norm]
 
 
+def state(crew, method):
+    """Bytes of gradients and moments that a process holds once a model is spread."""
+    config = {**CONFIG, "vocab_size": 64}
+    model = LoraLlama(Source(config, _weights(config)), TrainRecipe(method=method), spread=crew.shard)
+    crew.shard(model)
+    model.measure()
+    return model.state
+
+
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     with here() as crew:
         result = {"fresh": steps(crew, folder / "two"), "on": steps(crew, folder / "b", folder / "one")}
         machines = replace(crew, mesh=shard.mesh("cpu", 2, 1))
         result["two machines"] = steps(machines, folder / "c")
+        result["state"] = [state(crew, method) for method in ("lora", "full")]
         if crew.first:
             (folder / "result.json").write_text(json.dumps(result))

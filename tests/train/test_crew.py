@@ -1,5 +1,6 @@
 """However many compute, the run is the same: losses, weights, checkpoints. Two processes are two real ones here."""
 
+import math
 import os
 import shutil
 import signal
@@ -22,9 +23,12 @@ from calm.format.tokens import Encoded
 from calm.recipe import load
 from calm.train import crew
 from calm.train.loop import train
+from calm.train.model import LoraLlama
 from calm.train.recipe import TrainRecipe
+from tests.tiny import CONFIG
 from tests.train import crew_run
 
+FULL = TrainRecipe(method="full")
 ROWS = st.lists(st.integers(1, 50).map(lambda n: Encoded([n] * n, [True] * n)), min_size=1, max_size=9)
 
 
@@ -89,6 +93,14 @@ def test_two_processes_step_as_one(runs):
 def test_two_machines_that_both_hold_all_step_as_one(runs):
     _, one, two = runs
     assert close(two["two machines"], one["fresh"])
+
+
+def test_of_two_processes_each_counts_its_half_of_the_gradients_and_moments(runs):
+    _, _, two = runs
+    alone = [crew_run.state(crew.alone(), method) for method in ("lora", "full")]
+    assert two["state"] == [size // 2 for size in alone]
+    config = {**CONFIG, "vocab_size": 64}
+    assert alone[1] == 12 * sum(math.prod(shape) for shape in LoraLlama.shapes(config, FULL).values())
 
 
 def test_a_checkpoint_of_one_loads_in_two(runs):

@@ -2,10 +2,12 @@
 
 import importlib.util
 import json
+import shutil
 
 import pytest
 import torch
 
+from calm.cli.training import draw
 from calm.conversation import Assistant, Conversation, User, write
 from calm.errors import MissingExtra
 from calm.files import read_jsonl
@@ -43,6 +45,54 @@ def test_a_tracker_that_is_not_installed_is_named_before_anything_is_trained(rec
     with pytest.raises(MissingExtra, match=rf"track: {tracker} needs `{tracker}`.*calm-lm\[{tracker}\]"):
         train(recipe.model_copy(update={"track": (tracker,)}), tmp_path / "run", events.append)
     assert [event["event"] for event in events] == ["first"]
+
+
+def disk(folder, settings, identity):
+    """A tracker that keeps each step in a file of its own, in a folder that somebody may take away."""
+    if not folder.is_dir():
+        raise OSError("no such\nserver")
+    at = folder / "tracked"
+    at.mkdir()
+    return metrics.Tracker(
+        lambda figures, step: (at / f"{step}").write_text(str(figures)), lambda: (at / "end").touch()
+    )
+
+
+@pytest.fixture
+def tracked(recipe, monkeypatch):
+    monkeypatch.setitem(metrics.OPEN, "disk", disk)
+    return recipe.model_copy(update={"track": ("disk",)})
+
+
+def test_a_tracker_is_told_of_each_step_and_of_the_end(tracked, tmp_path):
+    out = train(tracked, tmp_path / "run")
+    assert sorted(path.name for path in (out / "tracked").iterdir()) == ["1", "2", "3", "end"]
+
+
+def test_a_tracker_that_fails_is_said_once_and_the_run_goes_on(tracked, tmp_path, capsys):
+    events = []
+
+    def hear(event):
+        events.append(event)
+        if event["event"] == "step" and event["step"] == 1:
+            shutil.rmtree(tmp_path / "run/tracked")
+
+    out = train(tracked, tmp_path / "run", hear)
+    (lost,) = [event for event in events if event["event"] == "untracked"]
+    assert lost["name"] == "disk"
+    assert "No such file or directory" in lost["why"]
+    assert steps(out / "metrics.jsonl") == [1, 2, 3]
+    draw(lost, lambda what, done, of: None)
+    assert capsys.readouterr().err.startswith("track: disk failed ([Errno 2]")
+
+
+def test_a_tracker_that_cannot_be_opened_is_left_out(tmp_path, monkeypatch):
+    monkeypatch.setitem(metrics.OPEN, "disk", disk)
+    events = []
+    (tracker,) = metrics.trackers(["disk"], tmp_path / "none", {}, "", events.append)
+    tracker.log({"loss": 1.0}, 1)
+    tracker.close()
+    assert events == [{"event": "untracked", "name": "disk", "why": "no such server"}]
 
 
 def test_tensorboard_holds_every_step_of_every_stage(recipe, tmp_path):

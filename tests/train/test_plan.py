@@ -11,7 +11,7 @@ from calm.cli.train import train as verb
 from calm.conversation import write
 from calm.data.sources.town import read_town
 from calm.errors import ModelError
-from calm.files import read_json
+from calm.files import read_json, write_json
 from calm.format.tokens import Codec
 from calm.train import model as trained
 from calm.train import rows, step
@@ -109,6 +109,15 @@ def test_a_model_that_is_not_at_hand_is_planned_from_the_table(capsys, tmp_path)
     assert found["work"]["steps"] == 375
     verb(tmp_path / "r.yaml", f"data={tmp_path / 'none'}", dry_run=True)
     assert "not there yet; `calm build` makes it" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_dry_run_says_how_far_it_has_read(recipe, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(rows, "EACH", 2)
+    write_json(tmp_path / "r.yaml", {"base": recipe.base, "data": str(recipe.data)})
+    verb(tmp_path / "r.yaml", dry_run=True)
+    said = capsys.readouterr()
+    assert said.err.splitlines() == [f"reading rows.jsonl: {n} of 6" for n in (2, 4, 6)]
+    assert "operations" in said.out
 
 
 def test_a_model_that_nobody_knows_is_not_fetched():

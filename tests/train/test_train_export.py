@@ -1,14 +1,16 @@
 """A run in other trainers' words keeps its numbers, its mask and its way back."""
 
 import json
+from pathlib import Path
 
 import pytest
 import yaml
 
+from calm import conversation
 from calm.cli.export import export
 from calm.conversation import to_row
 from calm.data.sources.town import read_town
-from calm.errors import RecipeError, UsageError
+from calm.errors import DataError, RecipeError, UsageError
 from calm.files import write_json
 from calm.format.react import CHATML, LLAMA3
 from calm.format.tokens import Codec
@@ -81,7 +83,7 @@ def test_a_file_of_the_released_shape_becomes_a_recipe_that_says_what_it_left(tm
 
 
 def test_what_is_no_training_file_of_oumi_is_refused(tmp_path):
-    (tmp_path / "x.yaml").write_text("base: calm-135m\n")
+    (tmp_path / "x.yaml").write_text("base: smollm2-135m\n")
     with pytest.raises(RecipeError, match="no `model` and `training`"):
         from_oumi(tmp_path / "x.yaml", tmp_path)
     with pytest.raises(UsageError, match="oumi, trl, llamafactory, axolotl"):
@@ -89,14 +91,84 @@ def test_what_is_no_training_file_of_oumi_is_refused(tmp_path):
 
 
 def test_what_the_trainer_has_no_words_for_is_said(tmp_path):
-    stages = (Stage(name="first", rows=("sgd/*",)), Stage(name="last"))
-    recipe = RECIPE.model_copy(update={"stages": stages, "learn": ("call",)})
-    _, _, lost = written(tmp_path, "trl", recipe)
-    assert any(line.startswith("`stages` (first, last)") for line in lost)
+    _, _, lost = written(tmp_path, "trl", RECIPE.model_copy(update={"learn": ("call",)}))
     assert any(line.startswith("`learn: [call]`") for line in lost)
     assert all(line in (tmp_path / "trl" / "README.md").read_text() for line in lost)
     with pytest.raises(UsageError, match="whole passes only"):
         written(tmp_path, "oumi", RECIPE.model_copy(update={"epochs": 0.5}))
+
+
+STAGES = (Stage(name="first ones", rows=("town/0",)), Stage(name="last", rows=("*/1",), lr=1e-5, epochs=1))
+
+
+@pytest.fixture
+def staged(tmp_path):
+    """A recipe of two stages on a dataset of eight rows, half for each, and two held out."""
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    data = tmp_path / "set"
+    data.mkdir()
+    (data / "README.md").write_text("Ours.")
+    for split, count in (("train", 8), ("held_out", 2)):
+        origin = (c.model_copy(update={"origin": f"town/{i % 2}"}) for i, c in enumerate(read_town(count, 0)))
+        parquet.write_table(pyarrow.Table.from_pylist([to_row(c) for c in origin]), data / f"{split}.parquet")
+    return RECIPE.model_copy(update={"stages": STAGES, "data": data, "held_out": data})
+
+
+@pytest.mark.parametrize(
+    ("to", "file", "adapter"),
+    [("llamafactory", "train", "adapter_name_or_path"), ("axolotl", "config", "lora_model_dir")],
+)
+def test_each_stage_is_a_run_on_its_rows_that_starts_where_the_one_before_ended(tmp_path, staged, to, file, adapter):
+    commands, _ = write(staged, "mine", to, tmp_path / "out")
+    stages = [tmp_path / "out" / name for name in ("stage-1-first-ones", "stage-2-last")]
+    texts = [(stage / f"{file}.yaml").read_text() for stage in stages]
+    first, last = map(yaml.safe_load, texts)
+    assert adapter not in first
+    assert (stages[1] / last[adapter]).resolve() == (stages[0] / first["output_dir"]).resolve()
+    assert [told["learning_rate"] for told in (first, last)] == [3e-5, 1e-5]
+    assert texts[1].startswith("# stage 2 of 2, last: rows/ holds its rows, whose origin is like */1\n")
+    assert "2. last: rows whose origin is like */1" in (tmp_path / "out/README.md").read_text()
+    assert [len(commands), commands[2].split()[2]] == [4, str(stages[1] / "rows")]
+
+
+def test_the_rows_of_a_stage_are_those_it_trains_on_here(tmp_path, staged):
+    commands, _ = write(staged, "mine", "llamafactory", tmp_path / "out")
+    for place, command in enumerate(commands[::2]):
+        _, _, source, _, to, _, out = command.split()
+        picked = [c.origin for c in conversation.read(Path(source) / "train.jsonl")]
+        assert picked == [f"town/{place}"] * 4
+        export(Path(source), to=to, out=Path(out))
+        told = yaml.safe_load((Path(out).parent / "train.yaml").read_text())
+        assert {told["dataset"], told["eval_dataset"]} <= json.loads(
+            (Path(out) / "dataset_info.json").read_text()
+        ).keys()
+        assert (Path(out) / "SOURCES.md").read_text() == "Ours."
+
+
+def test_stages_without_their_data_are_refused(tmp_path, staged):
+    with pytest.raises(DataError, match=r"not there yet, and the rows of a stage are picked from it; `calm build`"):
+        write(staged.model_copy(update={"data": tmp_path / "none"}), "mine", "llamafactory", tmp_path / "out")
+
+
+def test_full_training_goes_on_from_the_whole_model(tmp_path, staged):
+    write(staged.model_copy(update={"method": "full"}), "mine", "llamafactory", tmp_path / "out")
+    told = yaml.safe_load((tmp_path / "out/stage-2-last/train.yaml").read_text())
+    assert told["model_name_or_path"] == "../stage-1-first-ones/output/mine-1-first-ones"
+    assert "adapter_name_or_path" not in told
+
+
+@pytest.mark.parametrize("to", ["trl", "oumi"])
+def test_a_trainer_that_goes_on_with_no_adapter_gets_no_stages(tmp_path, staged, to):
+    with pytest.raises(UsageError, match=r"cannot go on training an adapter.* to one of llamafactory, axolotl, or"):
+        write(staged, "mine", to, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_stage_that_no_row_is_for_is_refused_before_anything_is_written(tmp_path, staged):
+    lost = staged.model_copy(update={"stages": (STAGES[0], Stage(name="tod", rows=("sgd/*",)))})
+    with pytest.raises(RecipeError, match=r"tod: rows: 'sgd/\*' matches no row's origin; there are town/0"):
+        write(lost, "mine", "llamafactory", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_of_other_files_is_left_alone(tmp_path):

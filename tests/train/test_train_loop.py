@@ -1,12 +1,16 @@
 """A run does what its recipe says: stages, schedule, held-out loss, one folder for one run."""
 
+import gzip
+import json
 import math
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from calm.conversation import write
+from calm.cli import screen
+from calm.cli.training import draw
+from calm.conversation import to_row, write
 from calm.data.sources.town import read_town
 from calm.errors import DataError, RecipeError, UsageError
 from calm.files import read_json, read_jsonl
@@ -149,6 +153,15 @@ def test_a_finished_run_is_not_run_again_and_another_is_refused(recipe, tmp_path
         train(recipe.model_copy(update={"lr": 1e-3}), out)
 
 
+def test_only_the_first_of_torchruns_processes_says_that_a_run_is_finished(recipe, tmp_path, monkeypatch):
+    out, said = train(recipe.model_copy(update={"epochs": 0.25}), tmp_path / "run"), [[], []]
+    for rank, events in enumerate(said):
+        for name, value in {"LOCAL_RANK": rank, "RANK": rank, "WORLD_SIZE": 2}.items():
+            monkeypatch.setenv(name, str(value))
+        train(recipe.model_copy(update={"epochs": 0.25}), out, events.append)
+    assert said == [[{"event": "done", "reused": True, "folder": str(out)}], []]
+
+
 def test_what_cannot_be_is_refused_before_anything_is_loaded(recipe, tmp_path):
     with pytest.raises(UsageError, match="evaluate_every: 3 needs held_out"):
         train(recipe.model_copy(update={"held_out": None, "evaluate_every": 3}), tmp_path / "run")
@@ -165,6 +178,34 @@ def test_rows_too_long_are_left_out_with_the_reason(recipe, tiny):
     assert len(found.kept) + len(found.rejects) == 8
     with pytest.raises(DataError, match="holds no row to train on"):
         rows.load(recipe.data, codec, recipe.model_copy(update={"max_length": 20}))
+
+
+@pytest.mark.parametrize(("ending", "of"), [("jsonl", 8), ("jsonl.gz", 0), ("parquet", 8)])
+def test_reading_says_how_far_it_is(recipe, tiny, tmp_path, monkeypatch, ending, of):
+    path, read = tmp_path / f"other.{ending}", [to_row(conversation) for conversation in read_town(8, 0)]
+    if ending == "parquet":
+        parquet = pytest.importorskip("pyarrow.parquet")
+        parquet.write_table(pytest.importorskip("pyarrow").Table.from_pylist(read), path)
+    else:
+        with (gzip.open if ending.endswith("gz") else open)(path, "wt") as file:
+            file.writelines(json.dumps(row) + "\n" for row in read)
+    told = []
+    for each in (3, 9):
+        monkeypatch.setattr(rows, "EACH", each)
+        rows.load(path, Codec.load(tiny), recipe, lambda done, of: told.append((done, of)))
+    assert told == [(3, of), (6, of), (8, of)]
+
+
+def test_reading_is_shown_before_the_first_row(recipe, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(rows, "EACH", 4)
+    events = []
+    train(recipe.model_copy(update={"epochs": 0.25}), tmp_path / "run", events.append)
+    names = [event["event"] for event in events]
+    assert events[0] == {"event": "rows", "file": "rows.jsonl", "done": 4, "of": 8}
+    assert names[: names.index("first")] == ["rows"] * 3
+    with screen.progress() as tick:
+        draw(events[0], tick)
+    assert capsys.readouterr().err == "reading rows.jsonl: 4 of 8\n"
 
 
 def test_the_first_row_is_shown_with_its_mask(recipe, tmp_path):

@@ -4,6 +4,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
+from torch.distributed.run import get_args_parser
 
 from calm.recipe import load
 from calm.train.plan import KNOWN
@@ -28,6 +29,16 @@ def test_it_opens_with_its_command(path):
     assert first.startswith("# ")
     assert f"calm train recipes/train/{path.name}" in first
     load(TrainRecipe, path)
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_machines_that_are_to_work_together_are_told_where_they_meet(path):
+    first = path.read_text().splitlines()[0]
+    if "torchrun" not in first:
+        pytest.skip("starts one process")
+    asked = get_args_parser().parse_args(first.partition("torchrun ")[2].split())
+    assert asked.nnodes == "1:1" or (asked.rdzv_backend, bool(asked.rdzv_endpoint)) == ("c10d", True)
+    assert (asked.nproc_per_node, asked.training_script) == ("8", "calm")
 
 
 @pytest.mark.parametrize("name", ["calm-135m", "calm-8b", "calm-8b-stages", "calm-135m-stages"])

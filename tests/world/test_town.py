@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from calm.conversation import Call
 from calm.errors import UsageError
+from calm.world.guard import Guarded
 from calm.world.town import OFFERED, TABLES, WEEK, Town
 from calm.world.town_data import ATTRACTIONS, HOTELS, RESTAURANTS, TRAINS
 
@@ -156,3 +157,17 @@ def test_domains_choose_the_tools():
 def test_an_unknown_domain_lists_the_known():
     with pytest.raises(UsageError, match=r"'bus'.*taxi"):
         Town(("bus",))
+
+
+def test_what_books_or_cancels_is_marked_and_a_guard_can_keep_it_from_happening():
+    town = Town()
+    assert town.writing == {name for names in OFFERED.values() for name in names if not name.startswith("find")}
+    asked = Guarded(town, approve=lambda call: False)
+    table = {**TABLE, "time": free_time("Bosphora", "monday")}
+    assert [do(box, "book_restaurant", **table).get("type") for box in (asked, Guarded(town, dry_run=True))] == [
+        "refused",
+        None,
+    ]
+    assert "argument 'day'" in do(asked, "book_restaurant", **{**table, "day": "someday"})["error"]
+    assert town.bookings == {}
+    assert "reference" in do(Guarded(town), "book_restaurant", **table)

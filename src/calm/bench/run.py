@@ -1,7 +1,7 @@
 """Running a benchmark: a policy works through the tasks, and each transcript is on disk as soon as it is finished.
 
 `run` appends one transcript a line to `transcripts.jsonl`, so a killed run goes on where it stopped; `judge` reads them
-back. With an endpoint several tasks can be under way at once; their order does not matter to any verdict.
+back. With a policy that is `concurrent` several tasks can be under way at once; no verdict depends on their order.
 """
 
 import fnmatch
@@ -92,7 +92,7 @@ def run(
 
     Raises:
         UsageError: the folder holds transcripts of another benchmark, model or plan, or the policy cannot do what the
-            plan asks of endpoints.
+            plan asks.
         CalmError: the first `HOPELESS` tasks all failed, or as many in a row found no server; the last one's error.
     """
     affordable = _affordable(policy, plan)
@@ -139,9 +139,10 @@ class _Watch:
 
 
 def _affordable(policy: Policy, plan: Plan) -> Callable[[], bool]:
-    """Whether another task may be begun; refuses a plan that only an endpoint can follow."""
+    """Whether another task may be begun; refuses a plan that this policy cannot follow."""
     if plan.concurrency > 1 and not getattr(policy, "concurrent", False):
-        raise UsageError(f"{policy.name}: answers one conversation at a time; --concurrency is for openai:MODEL@URL")
+        one = f"{policy.name}: answers one conversation at a time"
+        raise UsageError(f"{one}; --concurrency is for openai:MODEL@URL and for local models")
     budget, spent = plan.budget, getattr(policy, "spent", None)
     if budget is None:
         return lambda: True

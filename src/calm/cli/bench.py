@@ -1,5 +1,7 @@
 """`calm bench`: generate on benchmarks and judge; `calm grade` scores what is stored."""
 
+import contextlib
+from collections.abc import Generator
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -36,11 +38,11 @@ def bench(  # noqa: PLR0913  # one flag per thing a user may say
         only: tasks of these categories, e.g. --only 'live_*' --only simple; what is there of others is kept.
         sample_seed: another fixed sample.
         constrained: hold calls to the tools' schemas while decoding (local models).
-        max_tokens: longest step in tokens; a longer one is Garbled, or under the grammar brought to its end.
+        max_tokens: longest step in tokens; a longer one is Garbled, words under the grammar are brought to their end.
         protocol: how one benchmark prompts, reads and judges (bfcl: v3-2025-02, v4-2026-03,
             native-v4-2026-03; api_bank: hammer; multiwoz: offline).
         resume: go on with what the folder holds; --no-resume sets it aside (transcripts.1.jsonl) and begins anew.
-        concurrency: that many tasks at once (openai: models).
+        concurrency: that many tasks at once; a local model decodes them together, several times faster.
         rate: at most so many requests, as 5/s, 300/m or 1000/h, over all tasks at once (openai: models).
         budget: begin no task after this command has cost so many tokens, read and written (openai: models); the
             same command goes on.
@@ -61,9 +63,8 @@ def bench(  # noqa: PLR0913  # one flag per thing a user may say
         settings["precision"] = "f16"  # eight bits are for talking: reported scores are the model's own
     plan = check(Plan, {**asked, "model": settings}, "calm bench")
     folder = out or Path("out/bench") / model.strip("/").replace("/", "_")
-    with screen.progress() as tick:
-        job = Job(_policy(model, plan, rate, tick), folder, plan, tick, protocol, resume)
-        scores = judge_all(names or tuple(ROOMS), job, skip=not names)
+    with screen.progress() as tick, _policy(model, plan, rate, tick) as policy:
+        scores = judge_all(names or tuple(ROOMS), Job(policy, folder, plan, tick, protocol, resume), skip=not names)
     if json:
         screen.print_json(scores)
         return
@@ -71,8 +72,9 @@ def bench(  # noqa: PLR0913  # one flag per thing a user may say
     screen.out().print(f"{folder}: transcripts, verdicts and scores; calm report {folder}/*", markup=False)
 
 
-def _policy(model: str, plan: Any, rate: str | None, tick: screen.Tick) -> Any:
-    """The policy of that name; an endpoint at its pace, anything else alone."""
+@contextlib.contextmanager
+def _policy(model: str, plan: Any, rate: str | None, tick: screen.Tick) -> Generator[Any]:
+    """The policy of that name: an endpoint at its pace, a local model alone or decoding together."""
     from calm.errors import UsageError
     from calm.policy import load
 
@@ -80,12 +82,14 @@ def _policy(model: str, plan: Any, rate: str | None, tick: screen.Tick) -> Any:
         from calm.policy.endpoint import Endpoint
         from calm.policy.pace import Pace
 
-        return Endpoint.named(model, max_tokens=plan.model["max_tokens"], pace=Pace.named(rate))
-    if rate or plan.budget or plan.concurrency > 1:
-        raise UsageError(
-            f"--concurrency, --rate and --budget are for openai:MODEL@URL; {model} runs here, one task at a time"
-        )
-    return load(model, **plan.model, progress=tick)
+        yield Endpoint.named(model, max_tokens=plan.model["max_tokens"], pace=Pace.named(rate))
+        return
+    if rate or plan.budget:
+        raise UsageError(f"--rate and --budget are for openai:MODEL@URL; {model} runs here and costs nothing")
+    from calm.policy.local.together import for_threads
+
+    with for_threads(load(model, **plan.model, progress=tick), plan.concurrency) as policy:
+        yield policy
 
 
 class Job(NamedTuple):

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from calm.agent.sessions import Session, Sessions
 from calm.agent.state import from_calls, untracked
-from calm.cli.chat_screen import Screen, Shown, draw, opened, plain
+from calm.cli.chat_screen import Screen, Shown, draw, greeting, opened, plain
 from calm.cli.chat_turns import Chat, replayed
 from calm.cli.screen import progress
 from calm.cli.toolbox import Sources, asking, gathered, guarded, refusing, typed_answer
@@ -26,7 +26,7 @@ from calm.files import dumps
 from calm.policy import Policy, load
 from calm.report.words import pretty, value
 from calm.world import Toolbox
-from calm.world.guard import Guarded, marked
+from calm.world.guard import Approve, Guarded, ask_if_tainted, marked
 from calm.world.town import OFFERED, Town
 
 __all__ = ["chat", "draw"]
@@ -184,7 +184,8 @@ def chat(  # noqa: PLR0913  # one flag per thing a user may say
         mcp: An MCP server, as a URL or as the command that starts it, e.g. "KEY= npx -y some-server", where KEY= hands
             that variable on. THE COMMAND IS EXECUTED.
         include: Take only tools that fit such a pattern, e.g. `GET *` or `find_*`, of each --openapi and --mcp.
-        yes: Run tools that change something without asking; otherwise they are asked for, and refused in a pipe.
+        yes: Run tools that change something without asking; otherwise they are asked for, and refused in a pipe. In a
+            terminal you are still asked where an argument is from a tool's result and not from you.
         dry_run: Run no tool that changes something; the model is told what would have been done.
         constrained: Hold calls to the tools' schemas while decoding; local models only.
         session: Go on with the session of this name, or begin it. In a terminal a new one is begun by default.
@@ -216,15 +217,19 @@ class Kit(NamedTuple):
     origin: str
     toolbox_at: Callable[[Conversation], Toolbox]
     notes: Sequence[str]
-    guarded: Guarded | None = None
+    yes: bool
+    dry_run: bool
+
+    def guarded_at(self, approve: Approve | None) -> Callable[[Conversation], Guarded]:
+        """The tools with the rules of a chat around them; `approve` is what they ask before they change something."""
+        return lambda conversation: guarded(self.toolbox_at(conversation), approve, self.dry_run)
 
 
 def _kit(world: str, sources: Sources, yes: bool, dry_run: bool) -> Kit:
     if not sources:
-        return Kit(world, lambda conversation: replayed(_world(world), conversation), [])
+        return Kit(world, lambda conversation: replayed(_world(world), conversation), [], yes, dry_run)
     own, notes = gathered(sources)
-    toolbox = guarded(own, None if yes else refusing, dry_run)
-    return Kit("+".join(own.toolboxes), lambda conversation: toolbox, notes, toolbox)
+    return Kit("+".join(own.toolboxes), lambda conversation: own, notes, yes, dry_run)
 
 
 def _world(name: str) -> Toolbox:
@@ -249,10 +254,14 @@ def _new_name(kept: Sessions) -> str:
 def _terminal(policy: Policy, kit: Kit, session: Session, save: Path | None) -> None:
     console = Console(highlight=False)
     screen = Screen(console)
-    if kit.guarded and kit.guarded.approve:
-        kit.guarded.approve = asking(typed_answer(console), screen)
-    chat = Chat(policy, kit.toolbox_at, session, screen, live=True)
-    screen(f"{policy.name} · {len(chat.toolbox.tools)} tools · session {session.name} · /help lists the commands")
+
+    def heard() -> Conversation:
+        return chat.conversation
+
+    ask = asking(typed_answer(console), screen, heard)
+    chat = Chat(policy, kit.guarded_at(ask_if_tainted(ask, heard) if kit.yes else ask), session, screen, live=True)
+    for line in greeting(policy, len(chat.toolbox.tools), session.name):
+        screen(line)
     with saved(chat, save):
         _resumed(chat, kit.notes, screen)
         talk(chat, typed(console))
@@ -270,7 +279,7 @@ def _piped(policy: Policy, kit: Kit, session: Session, save: Path | None) -> Non
             sys.stdout.write(line + "\n")
         sys.stdout.flush()
 
-    chat = Chat(policy, kit.toolbox_at, session, show)
+    chat = Chat(policy, kit.guarded_at(None if kit.yes else refusing), session, show)
     with saved(chat, save):
         _resumed(chat, kit.notes)
         talk(chat, sys.stdin, patient=False)

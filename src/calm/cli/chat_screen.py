@@ -11,6 +11,7 @@ from rich.text import Text
 from calm.agent.events import Action, Finished, Item, Observed, Tracked, Unreadable, Writing, events, failure, pieces
 from calm.agent.events import Event as Happening
 from calm.conversation import Assistant, Conversation, Message, Observation, User
+from calm.policy import Policy
 from calm.report.words import Change, call_line, changes, pretty, value, visible
 
 Shown: TypeAlias = Item | str
@@ -154,6 +155,15 @@ class Screen:
             _cost(self.console, event)
         elif event.kind == "system":
             _folded(self.console, "! ", visible(event.text), "dim", "")
+
+
+def greeting(policy: Policy, tools: int, session: str) -> Iterator[str]:
+    """Who speaks, what a local model is computed by, and why by nothing faster where there would be something."""
+    engine = getattr(policy, "engine", None)  # a model behind a URL has none
+    kind = f" · {engine.kind}" if engine else ""
+    yield f"{policy.name}{kind} · {tools} tools · session {session} · /help lists the commands"
+    if engine and engine.rung:
+        yield f"nothing faster: {engine.rung}"
 
 
 def draw(item: Item, console: Console) -> None:

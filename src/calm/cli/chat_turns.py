@@ -13,6 +13,7 @@ from calm.errors import CalmError
 from calm.policy import Policy
 from calm.world import Toolbox
 from calm.world.functions import fault
+from calm.world.guard import as_run
 
 LIMITS = Limits(seconds=600.0, repeats=3)
 """Of one turn; a person waits no longer, and a model that goes in circles is stopped."""
@@ -137,8 +138,13 @@ class Chat:
 
 
 def replayed(toolbox: Toolbox, conversation: Conversation) -> Toolbox:
-    """A toolbox that lives in memory, brought to where a conversation left it by running its calls again."""
+    """A toolbox that lives in memory, brought to where a conversation left it by running its calls again.
+
+    A call that was refused, or only said what it would do, is not made; one a person changed is made as changed.
+    """
     for call, observation in answered(conversation):
         if observation and not any(f'"type": "{kind}"' in observation.content for kind in CUT_OFF):
-            toolbox.run(call)
+            made = as_run(call, observation.content)
+            if made:
+                toolbox.run(made)
     return toolbox

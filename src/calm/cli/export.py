@@ -9,7 +9,14 @@ from calm.cli import screen
 from calm.errors import MissingExtra, UsageError
 
 YAML = (".yaml", ".yml")
-WEIGHTS = ("merged", "gguf")
+ENDINGS = {"merged": "-merged", "gguf": ".gguf", "vllm": "-vllm", "ollama": "-ollama"}
+"""What a model becomes, and how its name ends then."""
+USES = {
+    "merged": "calm chat --model {0}",
+    "gguf": "llama-cli --jinja -m {0}",
+    "vllm": "{0}/serve.sh --port 8000",
+    "ollama": "ollama create {1} -f {0}/Modelfile",
+}
 
 
 def export(  # noqa: PLR0913  # one flag per thing a user may say
@@ -26,11 +33,11 @@ def export(  # noqa: PLR0913  # one flag per thing a user may say
     """Write a dataset, a training recipe or a model as another tool reads it.
 
     A dataset becomes rows and side files (sharegpt, ms-swift, axolotl, trl, oumi, coalm), a recipe the configuration of
-    the same run (oumi, trl, llamafactory, axolotl), an adapter full weights (merged, gguf), and a training file of Oumi
-    a recipe (calm). What is lost on the way is said.
+    the same run (oumi, trl, llamafactory, axolotl), an adapter full weights (merged, gguf), a model or adapter what
+    another server runs (vllm, ollama), and a training file of Oumi a recipe (calm). What is lost on the way is said.
 
     Args:
-        source: a folder that calm build wrote or a file of conversations; a recipe; an adapter's folder; Oumi's YAML.
+        source: a dataset's folder or a file of conversations; a recipe; a model's or an adapter's folder; Oumi's YAML.
         to: what to write.
         out: where; beside the source by default, SOURCE-FORMAT, and out/NAME-FORMAT for a recipe.
         replace: write a dataset into a folder that holds other files.
@@ -43,8 +50,8 @@ def export(  # noqa: PLR0913  # one flag per thing a user may say
         result = _imported(source, out or Path("out") / f"{source.stem}.yaml", data, devices or 8, rows)
     elif source.suffix in YAML:
         result = _configured(source, to, out or Path("out") / f"{source.stem}-{to}", devices or 1)
-    elif to in WEIGHTS:
-        result = _weights(source, to, out or source.with_name(f"{source.name}{ENDINGS[to]}"))
+    elif to in ENDINGS:
+        result = _model(source, to, out or source.with_name(f"{source.name}{ENDINGS[to]}"))
     else:
         _dataset(source, to, out or source.with_name(f"{source.name.split('.')[0]}-{to}"), replace=replace, json=json)
         return
@@ -52,9 +59,6 @@ def export(  # noqa: PLR0913  # one flag per thing a user may say
         screen.print_json(result)
     else:
         _tell(result)
-
-
-ENDINGS = {"merged": "-merged", "gguf": ".gguf"}
 
 
 def _imported(source: Path, out: Path, data: Path, devices: int, rows: int | None) -> dict[str, Any]:
@@ -82,18 +86,24 @@ def _configured(source: Path, to: str, out: Path, devices: int) -> dict[str, Any
     return {"out": str(out), "commands": commands, "lost": lost}
 
 
-def _weights(source: Path, to: str, out: Path) -> dict[str, Any]:
+def _model(source: Path, to: str, out: Path) -> dict[str, Any]:
     from calm.hub import models
 
     try:
         from calm.train.gguf import gguf
         from calm.train.merge import merge
+        from calm.train.serving.ollama import LOST, ollama
+        from calm.train.serving.vllm import vllm
     except ImportError as error:
         raise MissingExtra("merging", "local", error.name or "torch") from error
     with screen.progress() as tick:
-        (merge if to == "merged" else gguf)(models.find(str(source), tick), out, tick)
-    use = f"calm chat --model {out}" if to == "merged" else f"llama-cli --jinja -m {out}"
-    return {"out": str(out), "commands": [use], "lost": []}
+        found = models.find(str(source), tick)
+        if to == "vllm":
+            vllm(found, out)
+        else:
+            {"merged": merge, "gguf": gguf, "ollama": ollama}[to](found, out, tick)
+    lost = [*LOST] if to == "ollama" else []
+    return {"out": str(out), "commands": [USES[to].format(out, source.name)], "lost": lost}
 
 
 def _tell(result: dict[str, Any]) -> None:

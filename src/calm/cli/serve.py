@@ -13,6 +13,7 @@ from calm.cli.toolbox import Sources, gathered, guarded, refusing
 from calm.errors import UsageError
 from calm.files import dumps
 from calm.policy import load
+from calm.policy.local.together import for_threads
 from calm.serve import app
 from calm.serve.http import Settings
 from calm.serve.run import run
@@ -45,8 +46,9 @@ def serve(  # noqa: PLR0913  # one flag per thing a user may say
 ) -> None:
     """Serve a model to any OpenAI client, and a chat page at /, until Ctrl-C.
 
-    Requests are answered in the order they come; when the line is full, clients get 503 and Retry-After. The tools are
-    the page's: programs that use /v1 bring their own with each request and run them themselves.
+    Eight requests are answered together, the next when one of them is done; when the line is full, clients get 503 and
+    Retry-After. The tools are the page's: programs that use /v1 bring their own with each request and run them
+    themselves.
 
     Args:
         model: A model folder, a hub id, calm-135m, or openai:MODEL@URL.
@@ -77,14 +79,15 @@ def serve(  # noqa: PLR0913  # one flag per thing a user may say
     hosts = (*LOCAL, host) if host in LOCAL else ()
     known = name or policy.name
     settings = Settings(model=known, api_key=key, waiting=waiting, origins=tuple(cors), hosts=hosts)
-    application = app(policy, settings, toolbox, origin)
-    run(application, host, port, lambda url: sys.stdout.write(greeting(url, known, bool(key))))
+    with for_threads(policy, settings.at_once) as many:
+        application = app(many, settings, toolbox, origin)
+        run(application, host, port, lambda url: sys.stdout.write(greeting(url, known, bool(key))))
 
 
 def _toolbox(sources: Sources, world: str, yes: bool, dry_run: bool) -> tuple[Toolbox | None, str]:
     """The page's tools and what they are; what a person should know of them goes to stderr."""
     if not sources:
-        return (Town(), "town") if world == "town" else (None, "")
+        return (guarded(Town(), None if yes else refusing, dry_run), "town") if world == "town" else (None, "")
     own, notes = gathered(sources)
     for note in notes:
         sys.stderr.write(f"note: {note}\n")

@@ -12,12 +12,12 @@ from urllib.parse import urlsplit
 from rich.console import Console
 from rich.text import Text
 
-from calm.conversation import Call
+from calm.conversation import Call, Conversation
 from calm.errors import UsageError
 from calm.report.words import call_line, visible
 from calm.world import Toolbox
 from calm.world.functions import Functions
-from calm.world.guard import Approve, Guarded
+from calm.world.guard import Approve, Guarded, tainted
 from calm.world.schemas import callable_name
 from calm.world.together import Together
 
@@ -114,13 +114,13 @@ def refusing(call: Call) -> bool:
     return False
 
 
-def asking(ask: Callable[[str], str], spinner: Pausable) -> Approve:
-    """An approval that asks `ask` for yes, no or edit; no answer means no."""
+def asking(ask: Callable[[str], str], spinner: Pausable, heard: Callable[[], Conversation] = Conversation) -> Approve:
+    """An approval that asks `ask` for yes, no or edit, and says what is tainted by `heard`; no answer means no."""
 
     def approve(call: Call) -> bool | Call:
         spinner.stop()
         try:
-            return _decided(ask, call)
+            return _decided(ask, call, tainted(call, heard()))
         except EOFError:
             return False
         finally:
@@ -129,8 +129,9 @@ def asking(ask: Callable[[str], str], spinner: Pausable) -> Approve:
     return approve
 
 
-def _decided(ask: Callable[[str], str], call: Call) -> bool | Call:
-    question = f"{visible(call_line(call))} changes something. Run it? [y]es, [n]o, [e]dit: "
+def _decided(ask: Callable[[str], str], call: Call, doubtful: Sequence[str]) -> bool | Call:
+    doubt = f" You did not say {visible(', '.join(doubtful))}: a tool did." if doubtful else ""
+    question = f"{visible(call_line(call))} changes something.{doubt} Run it? [y]es, [n]o, [e]dit: "
     while True:
         answer = ask(question).strip().lower()
         if answer in ("y", "yes", "n", "no", ""):

@@ -46,6 +46,8 @@ def draw(event: dict[str, Any], tick: screen.Tick, figures: Figures | None = Non
         _step(event, tick, figures)
     elif kind == "eval" and event["when"] != "now":
         tick(f"held-out loss {event['when']}", event["row"], event["of"])
+    elif kind == "rows":
+        tick(f"reading {event['file']}", event["done"], event["of"])
     elif line := _line(event):
         screen.err().print(line, markup=False)
 
@@ -69,6 +71,8 @@ def _line(event: dict[str, Any]) -> str:
         return f"{event['folder']} is damaged ({event['why']}); using {event['used']}"
     if kind == "stage":
         return f"stage {event['place']} of {event['of']}: {event['name']}"
+    if kind == "untracked":
+        return f"track: {event['name']} failed ({event['why']}); the run goes on without it, metrics.jsonl has it all"
     if kind == "stopping":
         return "stopping after this step, which is kept (once more to stop at once)"
     return f"{event['folder']} already holds this run" if kind == "done" and event["reused"] else ""

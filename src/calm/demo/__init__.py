@@ -10,7 +10,7 @@ from calm.data.parts import DataRecipe
 from calm.recipe import check
 from calm.train.recipe import TrainRecipe
 
-BASE = "calm-135m"
+BASE = "smollm2-135m"
 GOALS = (0, 1)
 """Seeds of the goals that a rule-based user pursues through each model; the first conversation is shown as it goes."""
 

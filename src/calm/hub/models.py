@@ -1,4 +1,4 @@
-"""From a model's name to its folder: a path, a hub id, or `calm-135m`; adapters are found with their base."""
+"""From a model's name to its folder: a path, a hub id, `calm-135m` or `smollm2-135m`; adapters come with their base."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -8,7 +8,11 @@ from calm.files import read_json
 from calm.hub import smollm
 from calm.hub.wheels import Progress
 
-EMBEDDED = "calm-135m"
+BASE = "smollm2-135m"
+"""The untuned model that needs no hub, which `calm-135m` is an adapter on."""
+
+PUBLISHED = "calm-135m"
+"""The adapter that comes with calm."""
 
 
 class Found(NamedTuple):
@@ -28,7 +32,7 @@ def find(name: str, progress: Progress | None = None) -> Found:
     """The folder or folders of a model.
 
     Args:
-        name: a model folder, a PEFT adapter folder, `calm-135m`, or a hub id `owner/name`.
+        name: a model folder, a PEFT adapter folder, `calm-135m`, its base `smollm2-135m`, or a hub id `owner/name`.
         progress: told of bytes fetched and tensors converted.
 
     Raises:
@@ -40,11 +44,24 @@ def find(name: str, progress: Progress | None = None) -> Found:
         if (folder / "adapter_config.json").is_file():
             return Found(name, _base_of(folder, progress), folder)
         return Found(name, checked(folder))
-    if name in (EMBEDDED, smollm.UPSTREAM):
-        return Found(EMBEDDED, smollm.folder(progress))
+    if name in (BASE, smollm.UPSTREAM):
+        return Found(BASE, smollm.folder(progress))
+    if name == PUBLISHED:
+        return Found(PUBLISHED, smollm.folder(progress), _published())
     if name.count("/") == 1 and not name.startswith((".", "/")):
         return Found(name, checked(_from_hub(name)))
-    raise ModelError(f"{name}: no such folder and no hub id; name a folder, owner/name, {EMBEDDED} or openai:MODEL@URL")
+    raise ModelError(
+        f"{name}: no such folder and no hub id; name a folder, owner/name, {PUBLISHED} or openai:MODEL@URL"
+    )
+
+
+def _published() -> Path:
+    """The folder of `calm-135m`: inside an installed package, in a checkout below `models`."""
+    inside, beside = Path(__file__).parents[1] / "published", Path(__file__).parents[3] / "models"
+    for home in (inside / PUBLISHED, beside / PUBLISHED):
+        if (home / "adapter_model.safetensors").is_file():
+            return home
+    raise ModelError(f"{PUBLISHED}: is not part of this installation; install calm again, or use {BASE}, its base")
 
 
 def checked(folder: Path) -> Path:

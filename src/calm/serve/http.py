@@ -42,7 +42,7 @@ CSP = (
 GONE = 499
 """The status that nobody sees: the client hung up."""
 
-PARTS = {"page.css": "text/css", "cards.js": "text/javascript", "page.js": "text/javascript"}
+PARTS = {"page.css": "text/css", **dict.fromkeys(("cards.js", "past.js", "page.js"), "text/javascript")}
 """Files of the page, by media type."""
 
 T = TypeVar("T")
@@ -53,7 +53,8 @@ class Settings(Noun):
     """How a server behaves: the name it answers to, its key, the longest body in bytes, the line before the model.
 
     `origins` are web pages elsewhere that may ask (CORS); `hosts` the names it answers to (all where empty), which
-    keeps a page that has pointed its own name at this machine from asking. `at_once` is for models behind HTTP.
+    keeps a page that has pointed its own name at this machine from asking. `at_once` is for policies that
+    are `concurrent`: behind HTTP, or decoding together.
     """
 
     model: str = ""

@@ -80,36 +80,52 @@ function fromCalls() {
 function busy(controller) {
   working = controller;
   $("send").textContent = working ? "Stop" : "Send";
-  for (const name of ["retry", "undo"]) $(name).disabled = !!working || !turns.length;
+  for (const name of ["send", "text"]) $(name).disabled = sealed !== null;
+  for (const name of ["retry", "undo"]) $(name).disabled = !!working || !turns.length || sealed !== null;
   for (const name of ["copy", "save"]) $(name).disabled = !turns.length;
 }
 
-async function say(text) {
+function begin(text) {
   if (!turns.length) $("talk").replaceChildren();
   const element = make("section");
   element.append(make("div", "user", text));
   turns.push({text, element, length: messages.length, slots, before: slots});
   $("talk").append(element);
   $("talk").scrollTop = $("talk").scrollHeight;
+  return element;
+}
+
+async function say(text) {
+  const element = begin(text);
   await (agent ? agentTurn(text, element) : ownTurn({role: "user", content: text}, element));
 }
 
 async function guarded(element, work) {
-  const began = performance.now();
-  busy(new AbortController());
+  const began = performance.now(), mine = new AbortController();
+  busy(mine);
   $("status").textContent = "thinking …";
   try {
-    await work(working.signal);
+    await work(mine.signal);
     if ($("status").textContent === "thinking …") $("status").textContent = `${((performance.now() - began) / 1000).toFixed(1)} s`;
   } catch (error) {
     $("status").textContent = "";
     element.querySelectorAll(".call form").forEach(form => form.remove());
     follow(() => element.append(make("div", error.name === "AbortError" ? "note" : "bad", error.name === "AbortError" ? "Stopped." : error.message)));
-    if (error.code === "session_not_found") session = null;
+    if (error.code === "session_not_found") gone();
   } finally {
     element.querySelectorAll(".live").forEach(step => step.classList.remove("live"));
-    busy(null);
+    if (working === mine) {
+      busy(null);
+      keep();
+      if (mine.signal.aborted) setTimeout(keep, 1000);  // the server answers the calls that were left open
+    }
   }
+}
+
+function gone() {
+  const item = past().find(item => item.name === here);
+  session = null;
+  if (item) shut(item.row);
 }
 
 function agentTurn(text, element) {
@@ -215,22 +231,26 @@ async function undo() {
   showState(turn.before, turn.before);
   if (!turns.length) greet();
   busy(null);
+  if (turns.length) keep();
+  else if (here) forget(here);
   return turn.text;
 }
 
 // --- the conversation as a row --------------------------------------------------------------------------------------
 
 async function row() {
+  if (sealed !== null) return sealed;
   if (agent) return session ? (await ask("agent/save?session=" + encodeURIComponent(session))).text() : "";
-  const tools = $("tools").value.trim();
-  return JSON.stringify({id: "page-" + Date.now(), messages, tools: tools ? JSON.stringify(JSON.parse(tools)) : "[]",
+  const tools = $("tools").value.trim(), system = $("system").value.trim();
+  const whole = [...(system ? [{role: "system", content: system}] : []), ...messages];
+  return JSON.stringify({id: "page-" + (here || MARK + Date.now()).slice(MARK.length), messages: whole, tools: tools ? JSON.stringify(JSON.parse(tools)) : "[]",
     origin: "page", state: "[]", meta: JSON.stringify({model})});
 }
 
-async function save() {
+function download(text, when) {
   const link = make("a");
-  link.href = URL.createObjectURL(new Blob([await row() + "\n"], {type: "application/x-ndjson"}));
-  link.download = `calm-${new Date().toISOString().slice(0, 19).replace(/:/g, "")}.jsonl`;
+  link.href = URL.createObjectURL(new Blob([text + "\n"], {type: "application/x-ndjson"}));
+  link.download = `calm-${new Date(when).toISOString().slice(0, 19).replace(/:/g, "")}.jsonl`;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }
@@ -275,8 +295,9 @@ function greet() {
 }
 
 function fresh() {
+  if (working) keep();
   working?.abort();
-  [session, messages, turns] = [null, [], []];
+  [session, messages, turns, here, sealed] = [null, [], [], null, null];
   showState({}, {});
   greet();
   busy(null);
@@ -307,11 +328,11 @@ $("text").onkeydown = event => {
   if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); if (!working) $("ask").requestSubmit(); }
   if (event.key === "ArrowUp" && !$("text").value && turns.length) { event.preventDefault(); $("text").value = turns.at(-1).text; }
 };
-document.addEventListener("keydown", event => { if (event.key === "Escape" && !$("setup").open) working?.abort(); });
+document.addEventListener("keydown", event => { if (event.key === "Escape" && !document.querySelector("dialog[open]")) working?.abort(); });
 $("undo").onclick = async () => { const text = await undo(); if (text !== null) { $("text").value = text; $("text").focus(); } };
 $("retry").onclick = async () => { const text = await undo(); if (text !== null) say(text); };
 $("copy").onclick = report(async () => navigator.clipboard.writeText(await row()), "copied");
-$("save").onclick = report(save, "saved");
+$("save").onclick = report(async () => download(await row(), Date.now()), "saved");
 $("open").onclick = () => $("setup").showModal();
 $("example").onclick = () => { $("tools").value = JSON.stringify(EXAMPLE, null, 1); $("fault").textContent = ""; };
 $("tools").oninput = () => { $("fault").textContent = toolsFault(); };
@@ -331,6 +352,7 @@ $("theme").onclick = () => {
   root.theme = dark ? "light" : "dark";
 };
 $("fresh").onclick = fresh;
+setUpPast();
 $("model").textContent = model;
 fresh();
 meet();

@@ -41,18 +41,18 @@ class Job:
 class Worker:
     """Runs a policy in its own thread, one step at a time; at most `waiting` more requests stand in line.
 
-    A policy that says it is `concurrent` (one behind HTTP) runs `at_once` steps together. `can` says what the policy
-    can be held to: calling, where it decodes by grammar and has a `choice` to set, and a length, where it has
-    `max_tokens`; both only where one step runs at a time, because they are set for each.
+    A policy that says it is `concurrent` (behind HTTP, or decoding together) runs `at_once` steps, a thread for each.
+    `can` says what the policy can be held to: calling, where it decodes by grammar and has a `choice` to set, and a
+    length, where it has `max_tokens`. Both are set for each step, so a concurrent policy that has them must keep them,
+    like `usage` and `hurried`, for each thread.
     """
 
     def __init__(self, policy: Policy, waiting: int, at_once: int = 8) -> None:
-        together = bool(getattr(policy, "concurrent", False))
-        threads = at_once if together else 1
+        threads = at_once if getattr(policy, "concurrent", False) else 1
         self._policy, self._room = policy, waiting + threads
-        self._longest: int | None = None if together else getattr(policy, "max_tokens", None)
+        self._longest: int | None = getattr(policy, "max_tokens", None)
         self.live = bool(getattr(policy, "constrained", False))
-        self.can = Can(hasattr(policy, "choice") and self.live and not together, self._longest is not None)
+        self.can = Can(hasattr(policy, "choice") and self.live, self._longest is not None)
         self.pending, self.running, self._lock = 0, 0, threading.Lock()
         self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="calm-model")
 

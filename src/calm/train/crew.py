@@ -125,6 +125,11 @@ def _tokens(rows: Sequence[Encoded]) -> int:
     return sum(len(row.ids) for row in rows)
 
 
+def speaks() -> bool:
+    """Whether this process is the one that prints, before it has met the others."""
+    return "LOCAL_RANK" not in os.environ or _number("RANK") == 0
+
+
 def alone() -> Crew:
     """A crew of one, on the GPU where there is one."""
     return Crew(0, 1, torch.device("cuda" if torch.cuda.is_available() else "cpu"))

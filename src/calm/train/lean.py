@@ -4,22 +4,26 @@ import shutil
 from pathlib import Path
 
 from calm.errors import UsageError
+from calm.files import read_json, sha256, write_json
 from calm.hub.smollm import bf16
 from calm.policy.local.weights import tensors
+from calm.recipe import MANIFEST
 from calm.train import save
 
-BESIDE = ("README.md", "adapter_config.json", "manifest.json", "metrics.jsonl", "eval.json", save.TEMPLATE)
+BESIDE = ("README.md", "adapter_config.json", "metrics.jsonl", "eval.json", save.TEMPLATE)
 WEIGHTS = "adapter_model.safetensors"
 
 
 def lean(adapter: Path, out: Path) -> None:
     """Write the adapter's weights rounded to bfloat16, half the size, and copy what else the folder needs.
 
+    The manifest keeps the hash of what was rounded, as `rounded_from`.
+
     Raises:
         UsageError: no adapter that `calm train` finished.
         StorageError: no space.
     """
-    for name in (WEIGHTS, "adapter_config.json", "manifest.json"):
+    for name in (WEIGHTS, "adapter_config.json", MANIFEST):
         if not (adapter / name).is_file():
             raise UsageError(f"{adapter}: has no {name}; name a folder that calm train has finished with an adapter")
     out.mkdir(parents=True, exist_ok=True)
@@ -30,3 +34,7 @@ def lean(adapter: Path, out: Path) -> None:
     for name in (*BESIDE, *save.TOKENIZER):
         if (adapter / name).is_file():
             shutil.copyfile(adapter / name, out / name)
+    made = read_json(adapter / MANIFEST)
+    rounded_from = made["outputs"][WEIGHTS]
+    outputs = {name: sha256(out / name) for name in made["outputs"] if (out / name).is_file()}
+    write_json(out / MANIFEST, {**made, "outputs": outputs, "rounded_from": rounded_from})

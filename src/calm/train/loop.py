@@ -10,7 +10,6 @@ import ctypes
 import json
 import math
 import random
-import re
 import signal
 import threading
 import time
@@ -61,8 +60,9 @@ def train(
     """Run a recipe into the folder `out`: adapter, tokenizer, templates, `metrics.jsonl`, `eval.json`, manifest.
 
     A finished folder of the same recipe and data is left as it is; an unfinished one goes on where it was. `report`
-    hears one dict per event: `first` (the first row as trained), `stage`, `plan`, `resumed`, `damaged`, `eval`, each
-    `step`, `stopping`, `saved`, `done`.
+    hears one dict per event: `rows` (how many are read, now and then), `first` (the first row as trained), `stage`,
+    `plan`, `resumed`, `damaged`, `eval`, each `step`, `untracked` (a tracker that failed), `stopping`, `saved`, `done`.
+    Of torchrun's processes only the first has anything to tell.
 
     Raises:
         UsageError: `out` belongs to another recipe or other data, or the recipe asks for what cannot be.
@@ -74,7 +74,9 @@ def train(
     inputs = hashes([p for p in recipe.files if p])
     identity = digest({"recipe": recipe.model_dump(mode="json", exclude=FREE), "inputs": sorted(inputs.values())})
     if _finished(out, identity):
-        report({"event": "done", "reused": True, "folder": str(out)})
+        if crew.speaks():
+            _clear(out)
+            report({"event": "done", "reused": True, "folder": str(out)})
         return out
     with crew.here(wide=recipe.method == "full") as us:
         job = _job(recipe, found, us, report if us.first else lambda event: None)
@@ -98,7 +100,6 @@ def _finished(out: Path, identity: str) -> bool:
     if done is not None:
         if done.get("identity") != identity:
             raise UsageError(f"{out}: holds another run (recipe or data differ); choose another folder or remove it")
-        _clear(out)
         return True
     if (out / "run.json").is_file() and json.loads((out / "run.json").read_text())["identity"] != identity:
         raise UsageError(f"{out}: holds an unfinished run of another recipe; choose another folder or remove it")
@@ -114,8 +115,13 @@ def _job(recipe: TrainRecipe, found: models.Found, us: crew.Crew, report: Report
     codec = Codec.load(found.base)
     checks.vocabulary(codec, found.base)
     learnt, judged = recipe.files
-    data = rows.load(learnt, codec, recipe)
-    held = rows.load(judged, codec, recipe).kept if judged else []
+
+    def read(path: Path) -> rows.Rows:
+        about = {"event": "rows", "file": path.name}
+        return rows.load(path, codec, recipe, lambda done, of: report({**about, "done": done, "of": of}))
+
+    data = read(learnt)
+    held = read(judged).kept if judged else []
     row = data.kept[0]
     runs = groupby(zip(row.ids, row.learn, strict=True), key=lambda pair: bool(pair[1]))
     pieces = [(codec.tokenizer.decode([i for i, _ in run], skip_special_tokens=False), on) for on, run in runs]
@@ -138,10 +144,8 @@ def _legs(job: Job, out: Path) -> list[Leg]:
         return [Leg("", job.recipe, job.data.kept, out)]
     found = []
     for place, stage in enumerate(job.recipe.stages, 1):
-        own = stage.model_dump(include={"epochs", "lr"}, exclude_none=True)
-        name = re.sub(r"[^\w.-]+", "-", stage.name)
-        recipe = job.recipe.model_copy(update={"stages": (), **own})
-        found.append(Leg(stage.name, recipe, rows.chosen(job.data.kept, stage), out / "stages" / f"{place}-{name}"))
+        chosen, own = rows.chosen(job.data.kept, stage), rows.settings(job.recipe, stage)
+        found.append(Leg(stage.name, own, chosen, out / "stages" / rows.folder(place, stage)))
     return found
 
 
@@ -149,7 +153,7 @@ def _run(job: Job, out: Path, identity: str, inputs: dict[str, str]) -> None:
     """All stages, one after the other in one model, then the result of the last."""
     us, legs = job.crew, _legs(job, out)
     settings = job.recipe.model_dump(mode="json")
-    trackers = metrics.trackers(job.recipe.track, out, settings, identity) if us.first else []
+    trackers = metrics.trackers(job.recipe.track, out, settings, identity, job.report) if us.first else []
     with contextlib.ExitStack() as closing:
         for tracker in trackers:
             closing.callback(tracker.close)
@@ -168,6 +172,7 @@ def _trained(job: Job, legs: list[Leg], inputs: dict[str, str], trackers: Sequen
     with _roomy(job):
         model = LoraLlama(job.found.base, job.recipe, job.crew.device, spread=job.crew.shard)
         job.crew.shard(model)
+        model.measure()
     runs: list[Run] = []
     for place, leg in enumerate(legs, 1):
         if leg.name:
@@ -327,7 +332,7 @@ class Run:
         )
 
     def evaluate(self, when: str, asked: threading.Event) -> float | None:
-        """Mean loss over the supervised tokens of the held-out rows; None where it is not finite."""
+        """Mean loss over the supervised tokens of the held-out rows; None where it is not finite or was broken off."""
         self.model.train(False)
         parts = self.crew.share([row.encoded for row in self.job.held], self.recipe.pack)
         total, count = 0.0, 0
@@ -335,6 +340,8 @@ class Run:
             total, count = total + loss, count + learned
             self.report({"event": "eval", "when": when, "row": i, "of": len(parts), "loss": total / max(1, count)})
             if asked.is_set() and self.crew.size == 1:
+                if when == "now":  # the step before it has figures to be kept first, then it stops
+                    return None
                 self._save()
                 raise KeyboardInterrupt
         self.model.train()

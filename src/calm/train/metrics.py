@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 
 import torch
 
-from calm.errors import MissingExtra, StorageError
+from calm.errors import CalmError, MissingExtra, StorageError
 from calm.files import dumps, write_jsonl
 
 FILE = "metrics.jsonl"
 Figures = dict[str, float]
+Report = Callable[[dict[str, Any]], None]
 
 
 class Tracker(NamedTuple):
@@ -69,13 +70,43 @@ def memory(device: torch.device) -> int:
 # --- trackers ------------------------------------------------------------------------------------------------------
 
 
-def trackers(names: Sequence[str], out: Path, settings: dict[str, Any], identity: str) -> list[Tracker]:
+def trackers(
+    names: Sequence[str], out: Path, settings: dict[str, Any], identity: str, report: Report = lambda event: None
+) -> list[Tracker]:
     """The trackers of a run, opened; the same `identity` goes on in the same run of each.
+
+    One that fails then or later is reported once (`untracked`, with `name` and `why`) and left out from there on: the
+    figures are in the file, and no server is worth a run.
 
     Raises:
         MissingExtra: one whose package is not installed, before anything is trained.
     """
-    return [OPEN[name](out, settings, identity) for name in names]
+    return [_opened(_Guard(name, report), out, settings, identity) for name in names]
+
+
+class _Guard:
+    """Calls a tracker until it fails, then says so and calls it no more."""
+
+    def __init__(self, name: str, report: Report) -> None:
+        self.name, self.report, self.lost = name, report, False
+
+    def do(self, act: Callable[..., Any], *given: Any) -> Any:
+        """What `act` returns; None from the first failure on."""
+        try:
+            return None if self.lost else act(*given)
+        except CalmError:  # ours: the package is not there
+            raise
+        except Exception as error:  # noqa: BLE001  # the boundary: every package has errors of its own
+            self.lost = True
+            why = " ".join(str(error).split())[:200] or type(error).__name__
+            self.report({"event": "untracked", "name": self.name, "why": why})
+
+
+def _opened(guard: _Guard, out: Path, settings: dict[str, Any], identity: str) -> Tracker:
+    tracker: Tracker | None = guard.do(OPEN[guard.name], out, settings, identity)
+    if tracker is None:
+        return Tracker(lambda figures, step: None, lambda: None)
+    return Tracker(lambda figures, step: guard.do(tracker.log, figures, step), lambda: guard.do(tracker.close))
 
 
 def _package(tracker: str, module: str, package: str) -> ModuleType:

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, cast
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
@@ -196,8 +197,16 @@ class LoraLlama(nn.Module):
                 layer.compile()
             spread(layer)
             self.layers.append(layer)
-        state = 12 * sum(p.numel() for p in self.parameters() if p.requires_grad)  # gradient and both moments
-        self.room = free_memory(self.device) - state
+        self.measure()
+
+    def measure(self) -> None:
+        """Take stock of what a step may fill (`room`, bytes); again once all weights have been spread."""
+        self.room = free_memory(self.device) - self.state
+
+    @property
+    def state(self) -> int:
+        """Bytes of the gradients and of both moments that this process holds: of spread weights its own part."""
+        return 12 * sum(_here(weight).numel() for weight in self.parameters() if weight.requires_grad)
 
     def loss(self, rows: Sequence[Encoded]) -> tuple[Tensor, int]:
         """Summed cross-entropy over the supervised tokens of rows that go through together, and their number.
@@ -296,6 +305,10 @@ class LoraLlama(nn.Module):
         found |= {f"model.layers.{i}.{n}.weight": (hidden,) for i in range(config["num_hidden_layers"]) for n in norms}
         found["model.norm.weight"] = (hidden,)
         return found if config.get("tie_word_embeddings") else {**found, "lm_head.weight": (vocabulary, hidden)}
+
+
+def _here(weight: Tensor) -> Tensor:
+    return weight.to_local() if isinstance(weight, DTensor) else weight
 
 
 def compiles(recipe: TrainRecipe, device: torch.device) -> bool:

@@ -253,6 +253,8 @@ def time(shape: Shape, recipe: TrainRecipe, work: Sequence[Pass], machine: Machi
 def plan(recipe: TrainRecipe, machine: Machine, progress: Progress | None = None) -> dict[str, Any]:
     """What a run of `recipe` on `machine` needs; without data or a tokenizer, its model part and why there is no more.
 
+    `progress` hears of the embedded model's conversion and of how many rows have been read.
+
     Raises:
         ModelError: the base's shapes are not known here.
         DataError: data that cannot be read.
@@ -272,7 +274,7 @@ def plan(recipe: TrainRecipe, machine: Machine, progress: Progress | None = None
         "tokens at once": at_once(recipe, machine.devices),
         "memory of a device": memory(shape, recipe, machine.devices),
     }
-    work, why = _work(recipe, machine, folder)
+    work, why = _work(recipe, machine, folder, progress)
     if not work:
         return found | {"stages": [], "work": None, "why": why}
     return found | {"stages": [w._asdict() for w in work], "work": time(shape, recipe, work, machine), "why": why}
@@ -284,7 +286,7 @@ def base(name: str, progress: Progress | None = None) -> tuple[dict[str, Any], P
     Raises:
         ModelError: a hub id that is neither at hand nor in the table.
     """
-    if Path(name).is_dir() or name in (models.EMBEDDED, smollm.UPSTREAM):
+    if Path(name).is_dir() or name in (models.BASE, smollm.UPSTREAM):
         folder: Path | None = models.find(name, progress).base
     else:
         folder = _cached(name)
@@ -292,7 +294,7 @@ def base(name: str, progress: Progress | None = None) -> tuple[dict[str, Any], P
         return read_json(folder / "config.json"), folder
     if name in KNOWN:
         return KNOWN[name], None
-    near = difflib.get_close_matches(name, [*KNOWN, models.EMBEDDED], 1)
+    near = difflib.get_close_matches(name, [*KNOWN, models.BASE], 1)
     hint = f"did you mean {near[0]}?" if near else f"name a folder or one of: {', '.join(KNOWN)}"
     raise ModelError(f"{name}: its shapes are not at hand and planning fetches nothing; {hint}")
 
@@ -309,7 +311,9 @@ def _cached(name: str) -> Path | None:
     return Path(found).parent if isinstance(found, str) else None
 
 
-def _work(recipe: TrainRecipe, machine: Machine, folder: Path | None) -> tuple[list[Pass], str]:
+def _work(
+    recipe: TrainRecipe, machine: Machine, folder: Path | None, progress: Progress | None
+) -> tuple[list[Pass], str]:
     """The stages' passes, counted or from what was assumed, and what to know about these numbers."""
     data = recipe.files[0]
     if machine.rows and machine.tokens:
@@ -320,7 +324,8 @@ def _work(recipe: TrainRecipe, machine: Machine, folder: Path | None) -> tuple[l
         return [], f"{data}: not there yet; `calm build` makes it, or give --rows and --tokens (a mean) to plan without"
     if not folder or not (folder / "tokenizer.json").is_file():
         return [], f"{recipe.base}: its tokenizer is not at hand; give --rows and --tokens (a mean) to plan without"
-    learnt = rows.load(data, Codec.load(folder), recipe)
+    tell = progress or (lambda what, done, of: None)
+    learnt = rows.load(data, Codec.load(folder), recipe, lambda done, of: tell(f"reading {data.name}", done, of))
     stages = recipe.stages or (Stage(name="all"),)
     refused = f"{len(learnt.rejects):,} rows longer than max_length are left out" if learnt.rejects else ""
     return [_stage(stage, rows.chosen(learnt.kept, stage), recipe) for stage in stages], refused

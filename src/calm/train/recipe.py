@@ -48,7 +48,7 @@ class TrainRecipe(Recipe):
     tokens, of several conversations, that go through a GPU at once (a processor takes one conversation at a time).
     """
 
-    base: str = "calm-135m"
+    base: str = "smollm2-135m"
     data: Path = Path("out/data")
     held_out: Path | None = None
     method: Literal["lora", "qlora", "full"] = "lora"

@@ -1,19 +1,26 @@
 """Conversations as token rows, and the order in which a run sees them."""
 
 import random
+import re
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from calm.conversation import Conversation, from_row
 from calm.errors import DataError, FormatError, RecipeError
-from calm.files import read_rows
+from calm.files import either, read_rows
 from calm.format.tokens import Codec, Encoded
 from calm.train import checks
 from calm.train.recipe import Stage, TrainRecipe
+
+EACH = 200
+"""Rows between two words on how far the reading is."""
+
+Told = Callable[[int, int], None]
+"""Told (rows done, rows in all), 0 in all where that is not known."""
 
 
 class Row(NamedTuple):
@@ -48,8 +55,10 @@ class Rows(NamedTuple):
         return sum(len(row.ids) for row in self.kept)
 
 
-def load(path: Path, codec: Codec, recipe: TrainRecipe) -> Rows:
+def load(path: Path, codec: Codec, recipe: TrainRecipe, told: Told = lambda done, of: None) -> Rows:
     """Encode and check every conversation of a file of rows; only one longer than `max_length` is left out.
+
+    `told` hears how far it is every `EACH` rows and at the end, of fewer rows nothing.
 
     Raises:
         DataError: a row that is no conversation or has a fault that `checks` knows (file, row, id, what, remedy), or
@@ -59,7 +68,7 @@ def load(path: Path, codec: Codec, recipe: TrainRecipe) -> Rows:
     kept: list[Row] = []
     rejects: list[dict[str, str]] = []
     first: Conversation | None = None
-    for number, raw in read_rows(path):
+    for number, raw in _followed(path, told):
         item, row = _checked(path, number, raw, coder, recipe)
         if len(row.ids) > recipe.max_length:
             rejects.append({"id": item.id, "reason": f"{len(row.ids)} tokens, max_length is {recipe.max_length}"})
@@ -70,6 +79,31 @@ def load(path: Path, codec: Codec, recipe: TrainRecipe) -> Rows:
         why = f"; first reason: {rejects[0]['reason']}" if rejects else ""
         raise DataError(path, f"holds no row to train on ({len(rejects)} refused{why})")
     return Rows(kept, rejects, first)
+
+
+def _followed(path: Path, told: Told) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The rows of a file, and on the way how many of them there have been."""
+    number = of = 0
+    for number, raw in read_rows(path):
+        if number % EACH == 0:
+            of = of or _count(path)
+            told(number, of)
+        yield number, raw
+    if number >= EACH:
+        told(number, of)
+
+
+def _count(path: Path) -> int:
+    """Rows of a file that could be opened, or lines of JSONL; 0 where it would have to be unpacked to know."""
+    if path.suffix == ".parquet":
+        from pyarrow import parquet
+
+        return parquet.read_metadata(path).num_rows
+    found = either(path)
+    if found.suffix == ".gz":
+        return 0
+    with found.open("rb") as stream:
+        return sum(1 for _ in stream)
 
 
 def _checked(
@@ -92,12 +126,36 @@ def chosen(rows: Sequence[Row], stage: Stage) -> list[Row]:
     Raises:
         RecipeError: a pattern that matches no row's origin; names the origins there are.
     """
-    origins = Counter(row.origin for row in rows)
+    matched(Counter(row.origin for row in rows), stage)
+    return [row for row in rows if wanted(row.origin, stage)]
+
+
+def wanted(origin: str, stage: Stage) -> bool:
+    """Whether a stage trains on rows of an origin."""
+    return any(fnmatchcase(origin, pattern) for pattern in stage.rows)
+
+
+def matched(origins: "Counter[str]", stage: Stage) -> None:
+    """Refuse a pattern that matches no row's origin.
+
+    Raises:
+        RecipeError: names the origins there are.
+    """
     for pattern in stage.rows:
         if not any(fnmatchcase(origin, pattern) for origin in origins):
             there = ", ".join(f"{origin or '(none)'} ({n:,} rows)" for origin, n in origins.most_common())
             raise RecipeError(f"stages: {stage.name}: rows: {pattern!r} matches no row's origin; there are {there}")
-    return [row for row in rows if any(fnmatchcase(row.origin, pattern) for pattern in stage.rows)]
+
+
+def settings(recipe: TrainRecipe, stage: Stage) -> TrainRecipe:
+    """What a stage is run with: the recipe, but for what the stage sets itself."""
+    own = stage.model_dump(include={"epochs", "lr"}, exclude_none=True)
+    return recipe.model_copy(update={"stages": (), **own})
+
+
+def folder(place: int, stage: Stage) -> str:
+    """The folder of the stage at a place, from 1: `2-calls`."""
+    return f"{place}-" + re.sub(r"[^\w.-]+", "-", stage.name)
 
 
 def steps(count: int, recipe: TrainRecipe) -> int:

@@ -83,7 +83,7 @@ def beside(found: Found, out: Path) -> None:
 
 def upstream(found: Found) -> str:
     """The base's name on the hub or its folder; the embedded model is known by its hub id, which `hub.models` knows."""
-    return smollm.UPSTREAM if found.name == models.EMBEDDED else found.name
+    return smollm.UPSTREAM if found.name == models.BASE else found.name
 
 
 def config(found: Found, recipe: TrainRecipe) -> dict[str, Any]:

@@ -5,11 +5,13 @@ Whatever it decides reaches the model as an observation that says what happened 
 
 import copy
 import json
+import re
 import time
-from collections.abc import Callable
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from calm.conversation import Call, Tool
+from calm.conversation import Call, Conversation, Observation, System, Tool, User
 from calm.files import dumps
 from calm.world import Toolbox
 from calm.world.background import Slow, within
@@ -20,6 +22,8 @@ Approve = Callable[[Call], bool | Call]
 
 AGAIN = frozenset(["timeout", "unavailable"])
 """Kinds of error (`type`) after which the same call may well succeed."""
+
+EDITED = "the user changed the arguments before it was run"
 
 
 class Guarded:
@@ -98,8 +102,7 @@ class Guarded:
         if not isinstance(answer, Call) or answer.arguments == call.arguments:
             return self._tried(call)
         edited = call.model_copy(update={"arguments": answer.arguments})
-        note = "the user changed the arguments before it was run"
-        return dumps({"note": note, "arguments": edited.arguments, "result": _value(self._tried(edited))})
+        return dumps({"note": EDITED, "arguments": edited.arguments, "result": _value(self._tried(edited))})
 
     def _tried(self, call: Call) -> str:
         text = self._once(call)
@@ -126,6 +129,17 @@ def marked(toolbox: Toolbox, mark: str) -> frozenset[str]:
     return frozenset(getattr(toolbox, mark, ()))
 
 
+def as_run(call: Call, content: str) -> Call | None:
+    """The call as its observation says it was made: with the arguments a person gave, or None where it was not."""
+    value = _value(content)
+    if not isinstance(value, dict):
+        return call
+    if value.get("dry_run") is True or ("error" in value and value.get("type") == "refused"):
+        return None
+    edited = value.get("arguments") if value.get("note") == EDITED else None
+    return call.model_copy(update={"arguments": edited}) if isinstance(edited, dict) else call
+
+
 def _said(call: Call) -> dict[str, Any]:
     return {"name": call.name, "arguments": call.arguments}
 
@@ -140,3 +154,65 @@ def _value(text: str) -> Any:
 def _worth_another(text: str) -> bool:
     value = _value(text)
     return isinstance(value, dict) and "error" in value and value.get("type") in AGAIN
+
+
+# --- orders that a tool's result brings -------------------------------------------------------------------------------
+
+WORD = re.compile(r"[a-z0-9]+|[^\W_]")
+"""What is compared: runs of ASCII letters and digits, and every other letter by itself: not all scripts have blanks."""
+
+ESCAPED = re.compile(r"\\+[nrt]")
+
+
+def ask_if_tainted(ask: Approve, heard: Callable[[], Conversation]) -> Approve:
+    """An `approve` that says yes, except that it asks `ask` about a tainted call: one that a result may have ordered.
+
+    Args:
+        ask: decides about tainted calls.
+        heard: the conversation as it is when a call is decided about.
+    """
+    return lambda call: ask(call) if tainted(call, heard()) else True
+
+
+def tainted(call: Call, conversation: Conversation) -> tuple[str, ...]:
+    """Arguments with a value that a tool's result has and neither the user nor the instructions at the beginning do.
+
+    Values are compared as words in a row, without case and punctuation; true, false and null are not looked at, and
+    neither is what the model says: it may have it from the result.
+    """
+    messages = conversation.messages
+    begun = next((place for place, m in enumerate(messages) if not isinstance(m, System)), len(messages))
+    trusted = (*messages[:begun], *(m for m in messages if isinstance(m, User)))  # later notes may quote the model
+    said = _words(m.content for m in trusted if isinstance(m, System | User))
+    told = _words(t for m in messages if isinstance(m, Observation) for t in _texts(m.content))
+
+    def foreign(value: Any) -> bool:
+        rows = (_words([leaf]) for leaf in _leaves(value))
+        return any(row.strip() and row in told and row not in said for row in rows)
+
+    return tuple(key for key, value in call.arguments.items() if foreign(value))
+
+
+def _texts(content: str) -> Iterator[str]:
+    """A result as it stands, and the texts in its JSON without their escapes."""
+    yield content
+    yield from _leaves(_value(content))
+
+
+def _leaves(value: Any) -> Iterator[str]:
+    """Texts and numbers in a JSON value, however deep."""
+    left = [value]
+    while left:
+        item = left.pop()
+        if isinstance(item, dict):
+            left += item.values()
+        elif isinstance(item, list):
+            left += item
+        elif isinstance(item, str | int | float) and not isinstance(item, bool):
+            yield str(item)
+
+
+def _words(texts: Iterable[str]) -> str:
+    """The words of each text between blanks, so that one row of words can be looked for in another."""
+    plain = (unicodedata.normalize("NFKC", ESCAPED.sub(" ", text)).casefold() for text in texts)
+    return "\0".join(f" {' '.join(WORD.findall(text))} " for text in plain)

@@ -61,6 +61,8 @@ Row = dict[str, Any]
 class Town:
     """Aldermere for one conversation; `bookings` maps each reference to what was booked, newest last.
 
+    What books or cancels is marked as `writing`; whether anybody is asked about it is a matter of the guard around it.
+
     Args:
         domains: which tools to offer, of `restaurant hotel attraction train taxi booking`.
 
@@ -72,13 +74,17 @@ class Town:
         if unknown := set(domains) - set(OFFERED):
             raise UsageError(f"no town domain {sorted(unknown)[0]!r}; there are: {', '.join(OFFERED)}")
         self._functions = Functions(getattr(self, name) for d in OFFERED if d in domains for name in OFFERED[d])
-        self.tools = self._functions.tools
+        self.tools, self.writing = self._functions.tools, self._functions.writing
         self.bookings: dict[str, Row] = {}
         self._made = 0
 
     def run(self, call: Call) -> str:
         """The observation of a call, as `Functions.run` gives it."""
         return self._functions.run(call)
+
+    def check(self, call: Call) -> str | None:
+        """What is wrong with a call by its schema; whether there is a free table only running it tells."""
+        return self._functions.check(call)
 
     def find_restaurants(
         self, area: Area | None = None, food: Food | None = None, price: Price | None = None, name: str | None = None

@@ -7,13 +7,14 @@ from calm.conversation import Conversation, Garbled, Step
 from calm.errors import CalmError, MissingExtra, ModelError
 from calm.files import sha256
 from calm.format import grammar, react
+from calm.format.react import CALL, UNCALL
 from calm.format.tokens import Codec
 from calm.hub import models
 from calm.hub.wheels import Progress
 from calm.policy import Usage
 from calm.policy.local import engine as engines
 from calm.policy.local.engine import Engine
-from calm.policy.local.turn import Turn, shared
+from calm.policy.local.turn import Turn, Wish, shared
 
 ADAPTER = "adapter_model.safetensors"
 
@@ -28,9 +29,9 @@ class Local:
     """Greedy decoding with kept KV caches: of a conversation that comes back only what is new is computed.
 
     `engine.kind` says what computes ("openvino int8"), `engine.rung` why nothing faster does. With `constrained` every
-    step is readable and every call valid, by grammar, and a step near `max_tokens` is brought to its end; `hurried`
-    says so of the last one, whose last words or values may be cut short. Without it the model may say anything: what
-    cannot be read is Garbled, and so is what `max_tokens` cut off.
+    call is valid, by grammar, and a thought or reply near `max_tokens` is brought to its end; `hurried` says so of the
+    last one, whose last words may be cut short. Without it the model may say anything. What cannot be read is Garbled,
+    and so is what `max_tokens` cut off: always where that is in a call, whose values nobody could trust.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class Local:
 
     def __call__(self, conversation: Conversation) -> Step:
         """The model's next step; `self.usage` says what it cost."""
-        return self._read(list(self.tokens(conversation)))
+        return self.read(list(self.tokens(conversation)))
 
     def tokens(self, conversation: Conversation) -> Iterator[int]:
         """Ids of the next step as they are decoded, the stop token last; greedy.
@@ -85,7 +86,11 @@ class Local:
             ModelError: the conversation is longer than the model's context.
             FormatError: the tools' schemas make no grammar.
         """
-        yield from self._decoded(self._begin(conversation, []))
+        yield from self._decoded(self._begin(self.wish(conversation), []))
+
+    def wish(self, asked: Conversation | Iterable[tuple[str, str]]) -> Wish:
+        """What is to be decoded, held to the policy's own choice and length."""
+        return Wish(asked if isinstance(asked, Conversation) else tuple(asked), self.choice, self.max_tokens)
 
     def complete(self, turns: Iterable[tuple[str, str]]) -> str:
         """What the model writes after turns (role, text) that are put to it as they are: no tools, no grammar.
@@ -93,8 +98,7 @@ class Local:
         Raises:
             ModelError: the turns are longer than the model's context.
         """
-        prompt = self.codec.encode(react.plain(turns, self.codec.markers)).ids
-        return self.codec.text(list(self._decoded(self._turn(prompt, None, "this prompt", []))))
+        return self.codec.text(list(self._decoded(self._begin(self.wish(turns), []))))
 
     def many(self, conversations: Iterable[Conversation], width: int = 32) -> list[Step]:
         """The next step of each conversation, up to `width` decoded together: several times faster than one by one.
@@ -111,29 +115,54 @@ class Local:
     def steps(
         self, conversations: Iterable[Conversation | None], width: int = 32
     ) -> Iterator[tuple[int, Step | CalmError]]:
-        """Steps as they are finished, with the place of their conversation; None says that none is waiting just now.
+        """Steps as they are finished, with the place of their conversation; None says that none is waiting just now."""
+        places = dict[Wish, int]()
 
-        A new conversation is read at once and then decoded with the others, so one with the same tools finds their
-        part of the prompt computed.
-        """
-        waiting, live = enumerate(conversations), dict[int, Turn]()
-        while True:
-            while len(live) < width and (found := next(waiting, None)) and found[1] is not None:
-                try:
-                    turn = self._begin(found[1], [other.sequence for other in live.values()])
-                    turn.take(turn.sequence.forward(turn.pending))
-                except CalmError as error:
-                    yield found[0], error
+        def wishes() -> Iterator[Wish | None]:
+            for place, conversation in enumerate(conversations):
+                if conversation is not None:
+                    places[wish := self.wish(conversation)] = place
+                    yield wish
                 else:
-                    live[found[0]] = turn
-            for place in [place for place, turn in live.items() if turn.over]:
-                yield place, self._ended(live.pop(place))
+                    yield None
+
+        for wish, said in self.decode(wishes(), width):
+            if isinstance(said, CalmError):
+                yield places[wish], said
+            elif isinstance(said, Turn):
+                self.usage, self.hurried = said.usage, said.hurried
+                yield places[wish], self.read(said.written)
+
+    def decode(
+        self, wishes: Iterable[Wish | None], width: int = 32
+    ) -> Iterator[tuple[Wish, list[int] | Turn | CalmError]]:
+        """Ids of up to `width` wishes as they are chosen, and last of each its Turn, or why there is none.
+
+        A new wish is read at once and then decoded with the others, so one with the same tools finds their part of the
+        prompt computed; None says that none is waiting just now. A dropped one ends where it stands.
+        """
+        waiting, live, over = iter(wishes), dict[Wish, Turn](), object()
+        found: object = None
+        while live or found is not over:
+            while len(live) < width and isinstance(found := next(waiting, over), Wish):
+                yield found, self._first(found, live)
+            for wish in [wish for wish, turn in live.items() if turn.over or wish.dropped]:
+                self._keep(live[wish].sequence)
+                yield wish, live.pop(wish)
             if live:
                 rows = self.engine.forward_many([(turn.sequence, turn.pending) for turn in live.values()])
-                for turn, row in zip(live.values(), rows, strict=True):
-                    turn.take(row)
-            elif found is None:
-                return
+                for (wish, turn), row in zip(live.items(), rows, strict=True):
+                    yield wish, turn.take(row)
+
+    def _first(self, wish: Wish, live: dict[Wish, Turn]) -> list[int] | CalmError:
+        """Read a wish's prompt and put it among the living; its first ids."""
+        try:
+            wish.turn = turn = self._begin(wish, [other.sequence for other in live.values()])
+            chosen = turn.take(turn.sequence.forward(turn.pending))
+        except CalmError as error:
+            return error
+        live[wish] = turn
+        return chosen
 
     def _decoded(self, turn: Turn) -> Iterator[int]:
         try:
@@ -143,27 +172,26 @@ class Local:
         finally:
             self._keep(turn.sequence)
 
-    def _ended(self, turn: Turn) -> Step:
-        self.usage, self.hurried = turn.usage, turn.hurried
-        self._keep(turn.sequence)
-        return self._read(turn.written)
+    def read(self, ids: list[int]) -> Step:
+        """The step that decoded ids say; Garbled where they were cut off."""
+        if ids[-1] == self.codec.stop:
+            return self.codec.read(ids)
+        raw = self.codec.text(ids)
+        where = ": a call was cut, so nothing was called" if raw.rfind(CALL) > raw.rfind(UNCALL) else ""
+        return Garbled(raw=raw, why=f"not finished after {len(ids)} tokens{where}")
 
-    def _read(self, ids: list[int]) -> Step:
-        if ids[-1] != self.codec.stop:
-            return Garbled(raw=self.codec.text(ids), why=f"not finished after {self.max_tokens} tokens")
-        return self.codec.read(ids)
-
-    def _begin(self, conversation: Conversation, busy: list[Engine]) -> Turn:
-        rules = self._rules(conversation)
-        return self._turn(self.codec.prompt(conversation), rules, f"conversation {conversation.id!r}", busy)
-
-    def _turn(self, prompt: list[int], rules: "Constraint | None", what: str, busy: list[Engine]) -> Turn:
-        if len(prompt) + self.max_tokens > self.engine.limit:
+    def _begin(self, wish: Wish, busy: list[Engine]) -> Turn:
+        if isinstance(asked := wish.asked, Conversation):
+            prompt, rules = self.codec.prompt(asked), self._rules(asked, wish.choice)
+        else:
+            prompt, rules = self.codec.encode(react.plain(asked, self.codec.markers)).ids, None
+        if len(prompt) + wish.most > self.engine.limit:
+            what = f"conversation {asked.id!r}" if isinstance(asked, Conversation) else "this prompt"
             raise ModelError(
-                f"{what}: {len(prompt)} tokens and {self.max_tokens} to write "
+                f"{what}: {len(prompt)} tokens and {wish.most} to write "
                 f"exceed the model's {self.engine.limit}; offer fewer tools or start anew"
             )
-        return Turn(self._seat(prompt, busy), prompt, rules, self.codec.stop, self.max_tokens)
+        return Turn(self._seat(prompt, busy), prompt, rules, self.codec.stop, wish.most)
 
     def _seat(self, prompt: list[int], busy: list[Engine]) -> Engine:
         """A sequence that begins like the prompt: an idle one that it continues, else a fork of the most alike."""
@@ -179,7 +207,7 @@ class Local:
         while len(self._idle) > 1 and sum(len(kept.ids) for kept in self._idle) > KEPT * self.engine.limit:
             self._idle.pop(0)
 
-    def _rules(self, conversation: Conversation) -> "Constraint | None":
+    def _rules(self, conversation: Conversation, choice: grammar.Choice) -> "Constraint | None":
         if not self.constrained:
             return None
         if self._constraint is None:
@@ -189,5 +217,5 @@ class Local:
                 raise MissingExtra("constrained decoding", "local", error.name or "llguidance") from error
             self._constraint = Constraint(self.codec)
         rules = self._constraint.fresh()
-        rules.begin(grammar.step(conversation.tools, self.choice))
+        rules.begin(grammar.step(conversation.tools, choice))
         return rules

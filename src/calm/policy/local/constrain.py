@@ -13,10 +13,7 @@ from calm.format.react import CALL, THINK, UNTHINK
 from calm.format.tokens import Codec
 from calm.policy.local.weights import Array
 
-Place = Literal["thought", "string", "call", "reply"]
-
-ENDS = {"thought": ("<",), "string": ('"[}\\]]', '"$', '"'), "call": ("[}\\]]", ","), "reply": ()}
-"""Beginnings of the tokens that bring a place to its end, the most direct first."""
+Place = Literal["thought", "reply"]
 
 
 class Constraint:
@@ -78,16 +75,15 @@ class Constraint:
         if self.complete:
             return self.stop
         allowed = self._allowed(len(logits))
-        for beginning in ENDS[ending]:
-            ids = self._starting(beginning)
-            if len(ids := ids[allowed[ids]]):
-                return int(ids[logits[ids].argmax()])
+        ids = self._starting("<")  # what ends a thought
+        if ending == "thought" and len(ids := ids[allowed[ids]]):
+            return int(ids[logits[ids].argmax()])
         return int(np.where(allowed, logits, -np.inf).argmax())
 
     def place(self, left: int) -> Place | None:
         """What of the step must come to its end now that `left` more tokens may be written.
 
-        A thought gets half of them all; calls are ended in the last quarter, a reply with its last token.
+        A thought gets half of them all, a reply is ended with its last token. A call never is: its values would be cut.
         """
         most = len(self._written) + left
         if 2 * left > most:
@@ -96,9 +92,8 @@ class Constraint:
         thought, _, rest = text.rpartition(UNTHINK)
         if not thought and text.startswith(THINK):
             return "thought"
-        if rest.lstrip().startswith(CALL):
-            return None if 4 * left > most else "string" if self._in_string() else "call"
-        return "reply" if left <= 4 else None  # a character may be of four tokens
+        calling = rest.lstrip().startswith(CALL)
+        return "reply" if left <= 4 and not calling else None  # a character may be of four tokens
 
     def _in_string(self) -> bool:
         """Whether the step stands within a string of a call's JSON."""

@@ -2,8 +2,11 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from calm.conversation import Conversation
+from calm.format.grammar import Choice
 from calm.policy import Usage
 from calm.policy.local.engine import Engine
 
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
 class Turn:
     """Greedy decoding of one step on one sequence, under a grammar or free; `pending` are the ids to forward next.
 
-    Under a grammar a step that would outgrow its limit is brought to its end in time; `hurried` says so.
+    Under a grammar a thought or reply that would outgrow its limit is brought to its end in time; `hurried` says so.
     """
 
     def __init__(self, sequence: Engine, prompt: list[int], rules: "Constraint | None", stop: int, most: int) -> None:
@@ -53,6 +56,21 @@ class Turn:
     def usage(self) -> Usage:
         """What it cost so far."""
         return Usage(self._prompt, self.cached, len(self.written), time.perf_counter() - self._began)
+
+
+@dataclass(eq=False)
+class Wish:
+    """A step that somebody waits for: of a conversation, or of turns (role, text) that are put as they are.
+
+    It is held to a `choice` and to `most` tokens of its own; `dropped` says that nobody waits for it any more.
+    """
+
+    asked: Conversation | Sequence[tuple[str, str]]
+    choice: Choice
+    most: int
+    dropped: bool = False
+    turn: Turn | None = None
+    """Its decoding, once that has begun."""
 
 
 def shared(ids: Sequence[int], prompt: Sequence[int]) -> int:

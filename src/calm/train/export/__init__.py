@@ -27,11 +27,25 @@ OURS = "the ReAct format: rows are written with the base's own chat template"
 
 
 class Run(NamedTuple):
-    """A recipe with its name and the number of devices that a step's conversations are split over."""
+    """A recipe with its name and the number of devices that a step's conversations are split over.
+
+    `start` is the folder that the stage before wrote, where it is a stage and not the first.
+    """
 
     name: str
     recipe: TrainRecipe
     devices: int
+    start: str = ""
+
+    @property
+    def weights(self) -> str:
+        """Where whole weights are read: the base, or what the stage before made of it."""
+        return self.start if self.start and self.recipe.method == "full" else self.base
+
+    @property
+    def adapter(self) -> str:
+        """The adapter that is trained on, empty for a new one."""
+        return self.start if self.recipe.method != "full" else ""
 
     @property
     def dataset(self) -> str:
@@ -41,7 +55,7 @@ class Run(NamedTuple):
     @property
     def base(self) -> str:
         """The base as other tools name it."""
-        return smollm.UPSTREAM if self.recipe.base == models.EMBEDDED else self.recipe.base
+        return smollm.UPSTREAM if self.recipe.base == models.BASE else self.recipe.base
 
     @property
     def markers(self) -> Markers:
@@ -73,13 +87,17 @@ Files = dict[str, Any]
 
 
 class Target(NamedTuple):
-    """A trainer: its files, the commands that run them, the dataset format it reads, what it cannot say."""
+    """A trainer: its files, the commands that run them, the dataset format it reads, what it cannot say.
+
+    `stages` says whether it goes on training an adapter, which each stage but the first does.
+    """
 
     tool: str
     rows: str
     files: Callable[[Run], Files]
     commands: Callable[[Run], list[str]]
     lost: tuple[str, ...]
+    stages: bool = False
 
 
 def settings(run: Run) -> dict[str, Any]:

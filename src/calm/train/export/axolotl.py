@@ -40,7 +40,7 @@ def files(run: Run) -> Files:
     """`config.yaml` and the chat template; `datasets` are the lines of the dataset's own `dataset.yaml`."""
     recipe = run.recipe
     config: dict[str, Any] = {
-        "base_model": run.base,
+        "base_model": run.weights,
         "sequence_len": recipe.max_length,
         "excess_length_strategy": "drop",
         "sample_packing": False,
@@ -54,6 +54,8 @@ def files(run: Run) -> Files:
         lora = recipe.lora
         config |= {"adapter": recipe.method, "lora_r": lora.rank, "lora_alpha": lora.alpha}
         config |= {"lora_dropout": lora.dropout, "lora_target_linear": True}
+    if run.adapter:
+        config["lora_model_dir"] = run.adapter
     if recipe.method == "qlora":
         config["load_in_4bit"] = True
     if run.devices > 1:
@@ -67,4 +69,4 @@ def commands(run: Run) -> list[str]:
     return [joined, f"axolotl train config.yaml{f' --num-processes {run.devices}' if run.devices > 1 else ''}"]
 
 
-AXOLOTL = Target("Axolotl", "axolotl", files, commands, (PACK,))
+AXOLOTL = Target("Axolotl", "axolotl", files, commands, (PACK,), stages=True)

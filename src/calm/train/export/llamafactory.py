@@ -8,7 +8,7 @@ def files(run: Run) -> Files:
     """`train.yaml`, and for several devices `accelerate.yaml`."""
     recipe = run.recipe
     train = {
-        "model_name_or_path": run.base,
+        "model_name_or_path": run.weights,
         "stage": "sft",
         "do_train": True,
         "finetuning_type": "full" if recipe.method == "full" else "lora",
@@ -25,6 +25,8 @@ def files(run: Run) -> Files:
     if recipe.method != "full":
         lora = recipe.lora
         train |= {"lora_rank": lora.rank, "lora_alpha": lora.alpha, "lora_dropout": lora.dropout, "lora_target": "all"}
+    if run.adapter:
+        train["adapter_name_or_path"] = run.adapter
     if recipe.method == "qlora":
         train |= {"quantization_bit": 4, "quantization_type": "nf4", "double_quantization": True}
     return {"train.yaml": train} | ({"accelerate.yaml": accelerate(run)} if run.devices > 1 else {})
@@ -43,4 +45,5 @@ LLAMAFACTORY = Target(
     files,
     commands,
     ("the ReAct format: rows are written with LLaMA-Factory's own template of the family", PACK, LONG),
+    stages=True,
 )
