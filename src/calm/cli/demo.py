@@ -23,19 +23,19 @@ def demo(*, out: Path = Path("out/demo"), chat: bool = True) -> None:
 
     Args:
         out: where everything goes.
-        chat: offer a conversation with the trained model at the end (in a terminal only).
+        chat: offer a conversation with calm-135m at the end (in a terminal only).
     """
     try:
         import calm.policy.local.constrain
         import calm.train.loop  # noqa: F401  # fail before the first stage, not in the fourth
     except ImportError as error:
         raise MissingExtra("the demo", "local", error.name or "torch") from error
-    adapter = Show(screen.out(), out).run()
+    Show(screen.out(), out).run()
     if chat and sys.stdin.isatty() and sys.stdout.isatty():
         from calm.cli.chat import chat as talk
 
         screen.out().print("\nYour turn: ask for a restaurant in the town. /help lists commands, Ctrl-D ends.")
-        talk(model=str(adapter))
+        talk()
 
 
 MOST = 84
@@ -59,9 +59,10 @@ class Show:
         self.seconds[title] = time.perf_counter() - began
         self.console.print(f"[dim]{self.seconds[title]:.1f} s[/dim]\n")
 
-    def run(self) -> Path:
-        """Everything; returns the adapter's folder."""
+    def run(self) -> None:
+        """Everything, one stage after the other."""
         from calm.demo import BASE, page, stages
+        from calm.hub.models import PUBLISHED
         from calm.policy import load
         from calm.report.terminal import show_mask
 
@@ -79,20 +80,26 @@ class Show:
             adapter = stages.adapter(self.folder, data, lambda event: self.trained(event, tick))
         with self.stage("5  the tuned model books a table"):
             second = self.talks(load(str(adapter), max_tokens=MOST))
-        with self.stage("6  both are judged on slices of the benchmarks"), screen.progress() as tick:
+        with self.stage("6  calm-135m, which had an hour of training, books a table"):
+            third = self.talks(load(PUBLISHED, max_tokens=MOST))
+        with self.stage("7  the first two are judged on slices of the benchmarks"), screen.progress() as tick:
             judged = [
                 f
                 for name in (BASE, str(adapter))
                 for f in self.judged(load(name, max_tokens=MOST, precision="f16"), tick)
             ]
             self.scores(judged)
-        talks = [("The base model tries to book a table", first[0]), ("The tuned model books a table", second[0])]
-        booked = " → ".join(f"{sum(map(stages.booked, said))} of {len(said)}" for said in (first, second))
+        told = {
+            "The base model tries to book a table": first,
+            "The tuned model books a table": second,
+            "calm-135m books a table": third,
+        }
+        talks = [(title, said[0]) for title, said in told.items()]
+        booked = " → ".join(f"{sum(map(stages.booked, said))} of {len(said)}" for said in told.values())
         path = self.folder / "report.html"
         page.write(path, page.Shown(talks, booked, row, adapter, judged, self.seconds, self.missing))
         self.console.print(f"[bold]{path}[/bold]: dialogue, mask, loss and scores on one page")
-        self.console.print(f"talk to it: calm chat --model {adapter}")
-        return adapter
+        self.console.print(f"talk to calm-135m: calm chat; to your own: calm chat --model {adapter}")
 
     def talks(self, policy: Any) -> list[Any]:
         """The conversations of one model, the first as it goes, and how many ended with a booking."""

@@ -56,7 +56,7 @@ def write(path: Path, shown: Shown) -> None:
 def _figures(shown: Shown, made: dict[str, Any], before: float, after: float) -> tuple[Figure, ...]:
     speed = made["seconds"] and made["tokens_per_pass"] / made["seconds"]
     return (
-        Figure(label="tables booked", value=shown.booked, note="base → tuned, rule-based user"),
+        Figure(label="tables booked", value=shown.booked, note="base → tuned here → calm-135m, rule-based user"),
         Figure(label="held-out loss", value=f"{before:.2f} → {after:.2f}", note=f"{made['rows']} training rows"),
         Figure(
             label="training", value=f"{made['seconds']:.0f} s", note=f"{made['steps']} steps, {speed:,.0f} tokens/s"

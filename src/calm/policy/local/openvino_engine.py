@@ -189,4 +189,4 @@ class OpenVINO:
             self.blocks.append(self.pool.take())
 
     def __del__(self) -> None:
-        self.rewind(0)
+        self.pool.give(self.blocks)  # not `rewind`: at the interpreter's end the module's names are gone
