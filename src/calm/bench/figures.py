@@ -1,6 +1,6 @@
 """The few figures of a run that a model card quotes, in percent, each with its interval, its items and its protocol."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -26,6 +26,9 @@ KEYS = {"bfcl": "bfcl_v3", "jga_helper": "jga"}
 """Names under which they are quoted, where these differ."""
 
 
+Averages = Callable[[Sequence[Verdict]], Mapping[str, Any]]
+
+
 class Figure(Noun):
     """A figure in percent; `low` to `high` is its 95 % interval, `n` the items that it was taken on."""
 
@@ -42,13 +45,20 @@ def figures(
     """The figures of one run by name; an average of which a part was not run is left out."""
     if levels := getattr(benchmark, "levels", None):
         return {name: _mean(values, benchmark.protocol) for name, values in sorted(levels(transcripts).items())}
+    summary = quoted(verdicts) if (quoted := getattr(benchmark, "quoted", None)) else scores["summary"]
+    spans = _intervals(quoted, verdicts) if quoted else scores["intervals"]
     found = {}
     for name, patterns in CARD.get(benchmark.name, {}).items():
         own = [v for v in verdicts if any(fnmatchcase(v.category, pattern) for pattern in patterns)]
-        if (value := scores["summary"].get(name, _share(own))) is not None and own:
-            low, high = scores["intervals"].get(name) or stats.wilson(sum(v.valid for v in own), len(own))
+        if (value := summary.get(name, _share(own))) is not None and own:
+            low, high = spans.get(name) or stats.wilson(sum(v.valid for v in own), len(own))
             found[KEYS.get(name, name)] = _percent(value, low, high, len(own), benchmark.protocol)
     return found
+
+
+def _intervals(quoted: Averages, verdicts: Sequence[Verdict]) -> dict[str, tuple[float, float]]:
+    groups = score.by_category(sorted(verdicts, key=lambda verdict: verdict.id))
+    return stats.bootstrap(list(groups.values()), quoted)
 
 
 def _share(verdicts: Sequence[Verdict]) -> float | None:

@@ -78,6 +78,10 @@ class BFCL:
         """The version's averages (None while parts are missing), the official overall, and what was not run."""
         return averages.summary(self.data.board, verdicts)
 
+    def quoted(self, verdicts: Sequence[Verdict]) -> Mapping[str, Any]:
+        """What a card quotes: V3's averages are those of June 2025, whose overall has no executable categories."""
+        return averages.summary("v4" if self.data.board == "v4" else "v3", verdicts)
+
 
 def _entry(task: Task) -> Entry | None:
     gold: Any = task.gold
