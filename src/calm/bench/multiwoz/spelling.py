@@ -55,8 +55,9 @@ def _phoned(text: str) -> str:
         if place < 0:
             break
         place -= text[place - 1] == "("
-        end = text.find(parts[-1], place) + len(parts[-1])
-        text = text.replace(text[place:end], "".join(parts))
+        span, number = text[place : text.find(parts[-1], place) + len(parts[-1])], "".join(parts)
+        if len(span) >= len(number):  # else not it: the original puts it there all the same, and 1111... grows forever
+            text = text.replace(span, number)
     return text
 
 
