@@ -4,7 +4,7 @@ import gzip
 
 import pytest
 
-from calm.agent import converse
+from calm.agent import Limits, converse
 from calm.bench import answers, named
 from calm.bench.judge import grade_transcripts, judge, transcripts_of
 from calm.bench.run import Plan, run, sample
@@ -25,7 +25,9 @@ def test_answers_are_judged_as_the_transcripts_they_were_taken_from(tmp_path):
     assert (tmp_path / "run" / "verdicts.jsonl").read_text() == (tmp_path / "published" / "verdicts.jsonl").read_text()
 
 
-@pytest.mark.parametrize(("name", "protocol"), [("bfcl", None), ("bfcl", "v3-2025-02"), ("api_bank", "hammer")])
+@pytest.mark.parametrize(
+    ("name", "protocol"), [("bfcl", None), ("bfcl", "v3-2025-02"), ("api_bank", "hammer"), ("multiwoz", None)]
+)
 def test_every_kind_of_episode_plays_again_message_for_message(tmp_path, corpora, name, protocol):
     benchmark = named(name, protocol)
     tasks = sample(benchmark.tasks(), 34)
@@ -51,3 +53,13 @@ def test_garbled_steps_and_errors_survive(tmp_path):
     answers.write(TOY, [made, failed], tmp_path / answers.ANSWERS)
     first, second = answers.read(TOY, tmp_path / answers.ANSWERS)
     assert (first.messages, second.meta["error"]) == (made.messages, "ModelError: too long")
+
+
+def test_a_transcript_that_a_limit_cut_plays_again_up_to_there(tmp_path):
+    task = next(iter(TOY.tasks()))
+    start = task.start.model_copy(update={"id": task.id})
+    whole = converse(Gold(TOY.gold(task)), TOY.world(task), start)
+    cut = converse(Gold(TOY.gold(task)), TOY.world(task), start, Limits(steps=1))
+    assert len(cut.steps) < len(whole.steps)
+    answers.write(TOY, [cut], tmp_path / answers.ANSWERS)
+    assert next(answers.read(TOY, tmp_path / answers.ANSWERS)).messages == cut.messages

@@ -5,6 +5,7 @@ is the task's own and is played again by its world, which is deterministic: `wri
 true.
 """
 
+import contextlib
 import gzip
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -30,7 +31,7 @@ def write(benchmark: Benchmark, transcripts: Sequence[Conversation], path: Path)
         DataError: a transcript that does not come out the same when it is played again.
     """
     tasks = {task.id: task for task in benchmark.tasks()}
-    rows = [_row(transcript, tasks[transcript.id]) for transcript in transcripts]
+    rows = [_row(benchmark, transcript, tasks[transcript.id]) for transcript in transcripts]
     for transcript, again in zip(transcripts, played(benchmark, rows), strict=True):
         if again.messages != transcript.messages:
             raise DataError(path, f"{transcript.id!r}: its world answers otherwise when it is played again")
@@ -57,10 +58,35 @@ def played(benchmark: Benchmark, rows: Iterable[dict[str, Any]]) -> Iterator[Con
         yield _played(benchmark, tasks[row["id"]], row)
 
 
-def _row(transcript: Conversation, task: Task) -> dict[str, Any]:
-    said = transcript.messages[len(task.start.messages) :]
+def _row(benchmark: Benchmark, transcript: Conversation, task: Task) -> dict[str, Any]:
     kept = {key: transcript.meta[key] for key in KEPT if key in transcript.meta}
-    return {"id": task.id, "steps": [message_to_wire(step) for step in said if isinstance(step, Step)], **kept}
+    if "error" in transcript.meta:
+        return {"id": task.id, "steps": [], **kept}
+    model, start = Repeating(transcript), task.start.model_copy(update={"id": task.id})
+    with contextlib.suppress(Over):
+        converse(model, benchmark.world(task), start, getattr(benchmark, "limits", DEFAULT))
+    return {"id": task.id, "steps": [message_to_wire(step) for step in model.said], **kept}
+
+
+class Over(Exception):
+    """A transcript has no further step of the model's: a limit had cut it here."""
+
+
+class Repeating:
+    """Says what stands at this place of a transcript: a world may speak for the assistant too, as MultiWOZ's does."""
+
+    name = "repeating"
+
+    def __init__(self, transcript: Conversation) -> None:
+        self._messages, self.said = transcript.messages, list[Step]()
+
+    def __call__(self, conversation: Conversation) -> Step:
+        """The message at this place; Over where there is none that a model could have said."""
+        place = len(conversation.messages)
+        if place >= len(self._messages) or not isinstance(step := self._messages[place], Step):
+            raise Over
+        self.said.append(step)
+        return step
 
 
 def _played(benchmark: Benchmark, task: Task, row: dict[str, Any]) -> Conversation:

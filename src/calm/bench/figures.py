@@ -51,7 +51,7 @@ def figures(
     for name, patterns in CARD.get(benchmark.name, {}).items():
         own = [v for v in verdicts if any(fnmatchcase(v.category, pattern) for pattern in patterns)]
         if (value := summary.get(name, _share(own))) is not None and own:
-            low, high = spans.get(name) or stats.wilson(sum(v.valid for v in own), len(own))
+            low, high = spans.get(name) or stats.wilson(round(value * len(own)), len(own))
             found[KEYS.get(name, name)] = _percent(value, low, high, len(own), benchmark.protocol)
     return found
 
