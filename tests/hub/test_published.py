@@ -33,6 +33,7 @@ def test_the_card_repeats_the_figures_and_the_runs_hold_no_prompts():
 
 
 @pytest.mark.model
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # peft asks transformers by an old name
 def test_peft_loads_it_and_computes_what_our_engine_computes(embedded):
     import torch
     from peft import PeftModel
