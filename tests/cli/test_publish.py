@@ -52,6 +52,8 @@ def test_publishing_again_judges_the_stored_answers_and_changes_no_byte(made):
     publish(made / "model")
     assert [path.read_bytes() for path in files] == before
     assert json.loads(before[0])["runs"]["tuned/toy-toy"]["judged"] == 8
+    page = (made / "model" / "results.html").read_text()
+    assert all(words in page for words in ("tuned/toy-toy", "base/toy-toy", "Loss of ", "what went wrong"))
 
 
 def test_the_card_says_what_was_judged_and_keeps_the_rest(made):

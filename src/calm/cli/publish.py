@@ -89,6 +89,6 @@ def _sections(folder: Path, found: dict[str, Any]) -> list[Any]:
     from calm.report.boards import section
     from calm.report.runs import load, sections
 
-    head, *others = sections(load([folder]))
+    head, *others = sections(load([folder, folder / "runs"]))
     own, base = found.get("bfcl_v3"), found["base"].get("bfcl_v3", {})
     return [head, *([section(folder.name, 0.135, own, base)] if own else []), *others]
