@@ -16,7 +16,7 @@ from calm.errors import DataError, RecipeError, UsageError
 from calm.files import read_json, read_jsonl
 from calm.format.tokens import Codec
 from calm.hub import models
-from calm.recipe import load, read_manifest
+from calm.recipe import hashes, load, read_manifest
 from calm.train import rows
 from calm.train.loop import share, train
 from calm.train.model import LoraLlama
@@ -165,9 +165,28 @@ def test_only_the_first_of_torchruns_processes_says_that_a_run_is_finished(recip
 def test_what_cannot_be_is_refused_before_anything_is_loaded(recipe, tmp_path):
     with pytest.raises(UsageError, match="evaluate_every: 3 needs held_out"):
         train(recipe.model_copy(update={"held_out": None, "evaluate_every": 3}), tmp_path / "run")
-    out = train(recipe.model_copy(update={"epochs": 0.25}), tmp_path / "adapter")
-    with pytest.raises(UsageError, match="is an adapter"):
-        train(recipe.model_copy(update={"base": str(out)}), tmp_path / "run")
+
+
+def test_training_goes_on_from_an_adapter_that_is_named_as_base(recipe, tmp_path):
+    begun = train(recipe.model_copy(update={"epochs": 0.25}), tmp_path / "begun")
+    more = recipe.model_copy(update={"base": str(begun), "epochs": 0.25, "lr": 1e-9})
+    again = train(more, tmp_path / "more")
+    names = ("adapter_config.json", "adapter_model.safetensors")
+    (config, weights), (config_again, weights_again) = ([home / name for name in names] for home in (begun, again))
+    assert config.read_text() == config_again.read_text()
+    for name, weight in load_file(weights).items():
+        torch.testing.assert_close(load_file(weights_again)[name], weight, atol=1e-7, rtol=0)
+    assert hashes([weights]).items() <= read_manifest(again)["inputs"].items()
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"), [({"lora": {"rank": 2}}, "its r is"), ({"method": "full"}, "trains a whole model")]
+)
+def test_an_adapter_of_another_kind_is_refused(recipe, tmp_path, changed, said):
+    begun = train(recipe.model_copy(update={"epochs": 0.25}), tmp_path / "begun")
+    more = TrainRecipe.model_validate({**recipe.model_dump(), "base": str(begun), **changed})
+    with pytest.raises(UsageError, match=said):
+        train(more, tmp_path / "more")
 
 
 def test_rows_too_long_are_left_out_with_the_reason(recipe, tiny):

@@ -180,4 +180,5 @@ def _limits(recipe: DataRecipe) -> str:
     ]
     if recipe.max_characters:
         lines.append(f"Conversations over {recipe.max_characters:,} characters of messages and tools are not in it.")
+    lines += [f"In {p.label}, those over {p.max_characters:,} are not." for p in recipe.parts if p.max_characters]
     return "\n".join(f"- {line}" for line in lines)

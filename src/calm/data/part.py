@@ -22,12 +22,14 @@ class PartRecipe(Recipe):
     """Base of the parts; a subclass adds `source: Literal["name"]`, which tells it apart, and its own few settings.
 
     `paper` asks for the part in the paper's own prompt and answer form, one row a sample; `name` is what the tables
-    call the part, by default `label`. `corpora` names what it reads in `calm.data.corpora`, for the card's licences.
+    call the part, by default `label`. `max_characters` is the part's own limit where the recipe's does not suit it.
+    `corpora` names what it reads in `calm.data.corpora`, for the card's licences.
     """
 
     corpora: ClassVar[tuple[str, ...]] = ()
     paper: PaperForm | None = None
     vary: bool = True
+    max_characters: Limit = None
 
     @property
     def label(self) -> str:

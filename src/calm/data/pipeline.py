@@ -92,6 +92,8 @@ def _benchmarks(folder: Path | None) -> contamination.Index:
 def make(recipe: DataRecipe, folder: Path, unit: Unit) -> int:
     """Make one piece, whole or not at all; returns how many records it holds."""
     part, count = recipe.parts[unit.part], 0
+    if part.max_characters:
+        recipe = recipe.model_copy(update={"max_characters": part.max_characters})
     with atomic(unit.path(folder)) as stream:
         for item in finished(part.read(recipe.seed, unit.piece), part, recipe):
             stream.write(sealed(item, recipe))

@@ -29,7 +29,7 @@ from calm.hub.wheels import Progress
 from calm.recipe import digest, hashes, manifest, read_manifest
 from calm.train import checkpoint, checks, crew, metrics, rows, save, shard
 from calm.train.lanes import Lanes, fitting
-from calm.train.model import LoraLlama
+from calm.train.model import LoraLlama, Source
 from calm.train.recipe import TrainRecipe
 
 Report = Callable[[dict[str, Any]], None]
@@ -71,7 +71,8 @@ def train(
     """
     found = models.find(recipe.base, progress)
     _possible(recipe, found)
-    inputs = hashes([p for p in recipe.files if p])
+    begun = found.adapter / save.ADAPTER if found.adapter else None
+    inputs = hashes([p for p in (*recipe.files, begun) if p])
     identity = digest({"recipe": recipe.model_dump(mode="json", exclude=FREE), "inputs": sorted(inputs.values())})
     if _finished(out, identity):
         if crew.speaks():
@@ -89,7 +90,7 @@ def train(
 
 def _possible(recipe: TrainRecipe, found: models.Found) -> None:
     if found.adapter:
-        raise UsageError(f"base: {recipe.base} is an adapter; train on a whole model (merge the adapter into its base)")
+        save.resumable(found, recipe)
     if recipe.evaluate_every and recipe.held_out is None:
         raise UsageError(f"evaluate_every: {recipe.evaluate_every} needs held_out, the rows to judge on")
 
@@ -170,7 +171,9 @@ def _trained(job: Job, legs: list[Leg], inputs: dict[str, str], trackers: Sequen
     """The stages, each run or found finished."""
     torch.manual_seed(job.recipe.seed)
     with _roomy(job):
-        model = LoraLlama(job.found.base, job.recipe, job.crew.device, spread=job.crew.shard)
+        model = LoraLlama(
+            Source.of(job.found.base, job.found.adapter), job.recipe, job.crew.device, spread=job.crew.shard
+        )
         job.crew.shard(model)
         model.measure()
     runs: list[Run] = []

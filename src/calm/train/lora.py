@@ -5,7 +5,7 @@ trained in float32 (`full`).
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -26,6 +26,9 @@ PARTS = {
 
 TARGETS = tuple(part.split(".")[1] for parts in PARTS.values() for part in parts)
 """The layers that carry adapters, as PEFT's `target_modules` names them."""
+
+PEFT = "base_model.model.{}.lora_{}.weight"
+"""What PEFT calls the two sides, A and B, of the adapter of a layer."""
 
 
 class Adapted(Function):
@@ -94,9 +97,14 @@ def _bitsandbytes() -> Any:
 
 
 class Linear(nn.Module):
-    """The layers `parts` of one input, as one product [n, in] -> [n, sum of outs], trained as the recipe says."""
+    """The layers `parts` of one input, as one product [n, in] -> [n, sum of outs], trained as the recipe says.
 
-    def __init__(self, weights: list[Tensor], recipe: TrainRecipe, dtype: torch.dtype) -> None:
+    `begun` holds the two sides of adapters that were trained before, one matrix a part; without it they are fresh.
+    """
+
+    def __init__(
+        self, weights: list[Tensor], recipe: TrainRecipe, dtype: torch.dtype, begun: Sequence[list[Tensor]] = ()
+    ) -> None:
         super().__init__()
         self.method, self.scale, self.dropout = recipe.method, recipe.lora.alpha / recipe.lora.rank, recipe.lora.dropout
         self.state: Any = None
@@ -109,8 +117,8 @@ class Linear(nn.Module):
                 weight, quant_type="nf4", compress_statistics=True, quant_storage=dtype
             )
         self.weight = nn.Parameter(weight, requires_grad=False)
-        self.a = nn.ParameterList(_down(recipe.lora, w) for w in weights)
-        self.b = nn.ParameterList(nn.Parameter(w.new_zeros(len(w), recipe.lora.rank).float()) for w in weights)
+        a, b = begun or _fresh(weights, recipe.lora)
+        self.a, self.b = (nn.ParameterList(nn.Parameter(w.float()) for w in side) for side in (a, b))
 
     def forward(self, x: Tensor) -> Tensor:
         """The product, in the dtype of `x`."""
@@ -130,11 +138,13 @@ class Linear(nn.Module):
             if self.method == "full":
                 yield f"{name}.weight", self.weights[i]
             else:
-                yield f"base_model.model.{name}.lora_A.weight", self.a[i]
-                yield f"base_model.model.{name}.lora_B.weight", self.b[i]
+                yield PEFT.format(name, "A"), self.a[i]
+                yield PEFT.format(name, "B"), self.b[i]
 
 
-def _down(lora: Lora, weight: Tensor) -> nn.Parameter:
-    a = weight.new_empty(lora.rank, weight.shape[1], dtype=torch.float32)
-    nn.init.kaiming_uniform_(a, a=math.sqrt(5))  # as PEFT does
-    return nn.Parameter(a)
+def _fresh(weights: list[Tensor], lora: Lora) -> tuple[list[Tensor], list[Tensor]]:
+    """Adapters that change nothing yet."""
+    down = [w.new_empty(lora.rank, w.shape[1], dtype=torch.float32) for w in weights]
+    for a in down:
+        nn.init.kaiming_uniform_(a, a=math.sqrt(5))  # as PEFT does
+    return down, [w.new_zeros(len(w), lora.rank).float() for w in weights]

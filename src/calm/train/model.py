@@ -28,7 +28,7 @@ from calm.format.tokens import Encoded
 from calm.policy.local.llama import rope_frequencies
 from calm.train import attention
 from calm.train.attention import Heads, Pack
-from calm.train.lora import PARTS, Linear
+from calm.train.lora import PARTS, PEFT, Linear
 from calm.train.recipe import TrainRecipe
 from calm.train.step import Entropy, normed, swiglu
 
@@ -82,12 +82,16 @@ class Layer(nn.Module):
     gate_up: Linear
     down: Linear
 
-    def __init__(self, take: Callable[[str], Tensor], place: int, recipe: TrainRecipe, shape: Shape) -> None:
+    def __init__(
+        self, take: Callable[[str], Tensor], place: int, recipe: TrainRecipe, shape: Shape, *, goes_on: bool
+    ) -> None:
         super().__init__()
         self.at, self.shape = f"model.layers.{place}.", shape
         full = recipe.method == "full"
         for name, parts in PARTS.items():
-            setattr(self, name, Linear([take(f"{self.at}{part}.weight") for part in parts], recipe, shape.dtype))
+            own = [take(f"{self.at}{part}.weight") for part in parts]
+            begun = [[take(PEFT.format(self.at + part, which)) for part in parts] for which in "AB"] if goes_on else []
+            setattr(self, name, Linear(own, recipe, shape.dtype, begun))
         self.norm1 = nn.Parameter(take(self.at + "input_layernorm.weight").float(), requires_grad=full)
         self.norm2 = nn.Parameter(take(self.at + "post_attention_layernorm.weight").float(), requires_grad=full)
 
@@ -115,13 +119,21 @@ class Source(NamedTuple):
     config: dict[str, Any]
     weights: Mapping[str, Tensor]
 
+    @classmethod
+    def of(cls, base: Path, adapter: Path | None = None) -> "Source":
+        """A model folder, and the adapter folder from which its training goes on."""
+        return cls(read_json(base / "config.json"), Stored(base, adapter))
+
 
 class Stored(Mapping[str, Tensor]):
-    """The tensors of a folder's `*.safetensors`, each read when asked for; a damaged file is a ModelError."""
+    """The tensors of a folder's `*.safetensors`, each read when asked for; a damaged file is a ModelError.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.home = folder, dict[str, Path]()
-        for path in sorted(folder.glob("*.safetensors")):
+    Those of an `adapter` stand beside them, under the names that PEFT gives them.
+    """
+
+    def __init__(self, folder: Path, adapter: Path | None = None) -> None:
+        self.folder, self.adapter, self.home = folder, adapter is not None, dict[str, Path]()
+        for path in (p for home in (folder, adapter) if home for p in sorted(home.glob("*.safetensors"))):
             self.home.update(dict.fromkeys(self._open(path).keys(), path))
 
     def __getitem__(self, name: str) -> Tensor:
@@ -151,7 +163,7 @@ class LoraLlama(nn.Module):
     """The whole model. Frozen tensors are parameters that ask for no gradient, so that they can be sharded.
 
     Args:
-        base: a model folder (`config.json`, `*.safetensors`), or its parts.
+        base: a model folder (`config.json`, `*.safetensors`), or its parts; with an adapter's it goes on from there.
         recipe: method, adapters, `pack`, `checkpointing` and `compile` are read here.
         device: where it computes; anything but a processor takes packs of conversations.
         dtype: of the products and the frozen weights.
@@ -174,7 +186,7 @@ class LoraLlama(nn.Module):
         spread: Callable[[nn.Module], None] = lambda block: None,
     ) -> None:
         super().__init__()
-        config, weights = Source(read_json(base / "config.json"), Stored(base)) if isinstance(base, Path) else base
+        config, weights = Source.of(base) if isinstance(base, Path) else base
         self.recipe, self.device = recipe, torch.device(device)
         self.shape = Shape(config, dtype, self.device)
         full = recipe.method == "full"
@@ -192,7 +204,7 @@ class LoraLlama(nn.Module):
         self.compiled = compiles(recipe, self.device)
         self.layers = nn.ModuleList()
         for i in range(self.shape.layers):
-            layer = Layer(take, i, recipe, self.shape)
+            layer = Layer(take, i, recipe, self.shape, goes_on=isinstance(weights, Stored) and weights.adapter)
             if self.compiled:
                 layer.compile()
             spread(layer)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from calm.errors import UsageError
 from calm.files import atomic, dumps, read_json, write_json, write_text
 from calm.format import template
 from calm.format.tokens import Codec
@@ -18,7 +19,7 @@ from calm.train import card
 from calm.train.lora import TARGETS
 from calm.train.recipe import TrainRecipe
 
-TEMPLATE = "chat_template.jinja"
+TEMPLATE, ADAPTER = "chat_template.jinja", "adapter_model.safetensors"
 KINDS = {torch.bfloat16: "BF16", torch.float32: "F32"}
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "generation_config.json")
 
@@ -42,7 +43,7 @@ def write(weights: Mapping[str, Tensor], found: Found, codec: Codec, recipe: Tra
         _tensors(weights, torch.bfloat16, out / "model.safetensors")
         write_json(out / "config.json", {**read_json(found.base / "config.json"), "torch_dtype": "bfloat16"})
     else:
-        _tensors(weights, torch.float32, out / "adapter_model.safetensors")
+        _tensors(weights, torch.float32, out / ADAPTER)
         write_json(out / "adapter_config.json", config(found, recipe))
     write_text(out / "README.md", card.card(card.Trained(upstream(found), recipe), out))
 
@@ -82,7 +83,12 @@ def beside(found: Found, out: Path) -> None:
 
 
 def upstream(found: Found) -> str:
-    """The base's name on the hub or its folder; the embedded model is known by its hub id, which `hub.models` knows."""
+    """The base's name on the hub or its folder; the embedded model is known by its hub id, which `hub.models` knows.
+
+    An adapter that is trained on stays one of its own base.
+    """
+    if found.adapter:
+        return str(read_json(found.adapter / "adapter_config.json")["base_model_name_or_path"])
     return smollm.UPSTREAM if found.name == models.BASE else found.name
 
 
@@ -102,6 +108,24 @@ def config(found: Found, recipe: TrainRecipe) -> dict[str, Any]:
         "use_dora": False,
         "inference_mode": True,
     }
+
+
+def resumable(found: Found, recipe: TrainRecipe) -> None:
+    """Refuse to go on from an adapter that is not of the recipe's kind.
+
+    Raises:
+        UsageError: names the setting, both values and the remedy.
+    """
+    if recipe.method == "full":
+        raise UsageError(f"base: {found.name} is an adapter; method: full trains a whole model, so merge it first")
+    ours, theirs = config(found, recipe), read_json((found.adapter or found.base) / "adapter_config.json")
+    for key in ("peft_type", "r", "lora_alpha", "target_modules", "use_rslora", "use_dora"):
+        there = sorted(theirs[key]) if key == "target_modules" else theirs.get(key, False)
+        if there != ours[key]:
+            raise UsageError(f"base: {found.name}: its {key} is {there!r}, the recipe's {ours[key]!r}; {LIKE_IT}")
+
+
+LIKE_IT = "set lora to what the adapter has, or merge it (calm export --to merged) and train on the result"
 
 
 def _response_template(path: Path, codec: Codec) -> None:
