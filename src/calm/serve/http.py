@@ -54,7 +54,8 @@ class Settings(Noun):
 
     `origins` are web pages elsewhere that may ask (CORS); `hosts` the names it answers to (all where empty), which
     keeps a page that has pointed its own name at this machine from asking. `at_once` is for policies that
-    are `concurrent`: behind HTTP, or decoding together.
+    are `concurrent`: behind HTTP, or decoding together. `patience` is how many seconds a client may take to send a
+    request whole, or not read an answer.
     """
 
     model: str = ""
@@ -64,6 +65,7 @@ class Settings(Noun):
     at_once: int = Field(default=8, ge=1)
     origins: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
+    patience: float = Field(default=60.0, gt=0)
 
 
 class Form(Protocol):
@@ -122,7 +124,7 @@ class Server:
             )
         handlers: Any = {CalmError: _refuse, HTTPException: _astray, ClientDisconnect: _gone, Exception: _broken}
         made = Starlette(routes=routes, exception_handlers=handlers, lifespan=self._lifespan, middleware=middleware)
-        made.state.stopping = self._rooms.hush
+        made.state.stopping, made.state.patience = self._rooms.hush, self._settings.patience
         return made
 
     @contextlib.asynccontextmanager
