@@ -164,6 +164,19 @@ def test_a_trainer_that_goes_on_with_no_adapter_gets_no_stages(tmp_path, staged,
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(("to", "goes_on"), [("axolotl", True), ("oumi", False)])
+def test_an_adapter_named_as_base_is_trained_on_or_refused(tmp_path, staged, to, goes_on):
+    write_json(tmp_path / "begun/adapter_config.json", {"base_model_name_or_path": "meta-llama/Llama-3.1-8B"})
+    more = staged.model_copy(update={"stages": (), "base": str(tmp_path / "begun")})
+    if goes_on:
+        write(more, "mine", to, tmp_path / "out")
+        told = yaml.safe_load((tmp_path / "out/config.yaml").read_text())
+        assert (told["base_model"], told["lora_model_dir"]) == ("meta-llama/Llama-3.1-8B", str(tmp_path / "begun"))
+    else:
+        with pytest.raises(UsageError, match=r"is an adapter, which Oumi cannot go on training.*--to merged"):
+            write(more, "mine", to, tmp_path / "out")
+
+
 def test_a_stage_that_no_row_is_for_is_refused_before_anything_is_written(tmp_path, staged):
     lost = staged.model_copy(update={"stages": (STAGES[0], Stage(name="tod", rows=("sgd/*",)))})
     with pytest.raises(RecipeError, match=r"tod: rows: 'sgd/\*' matches no row's origin; there are town/0"):

@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import Field
 
@@ -55,7 +55,7 @@ class Settings(Noun):
     `origins` are web pages elsewhere that may ask (CORS); `hosts` the names it answers to (all where empty), which
     keeps a page that has pointed its own name at this machine from asking. `at_once` is for policies that
     are `concurrent`: behind HTTP, or decoding together. `patience` is how many seconds a client may take to send a
-    request whole, or not read an answer.
+    request whole, or not read an answer; `connections` how many are held at once, idle ones too.
     """
 
     model: str = ""
@@ -66,6 +66,7 @@ class Settings(Noun):
     origins: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     patience: float = Field(default=60.0, gt=0)
+    connections: int = Field(default=512, ge=1)
 
 
 class Form(Protocol):
@@ -124,7 +125,7 @@ class Server:
             )
         handlers: Any = {CalmError: _refuse, HTTPException: _astray, ClientDisconnect: _gone, Exception: _broken}
         made = Starlette(routes=routes, exception_handlers=handlers, lifespan=self._lifespan, middleware=middleware)
-        made.state.stopping, made.state.patience = self._rooms.hush, self._settings.patience
+        made.state.stopping, made.state.settings = self._rooms.hush, self._settings
         return made
 
     @contextlib.asynccontextmanager
@@ -309,12 +310,20 @@ class Door:
         """A refusal for a host that is not this one, or a request that a page of another site has made."""
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         host, origin = headers.get(b"host", ""), headers.get(b"origin")
-        if self._settings.hosts and (urlsplit(f"//{host}").hostname or "") not in self._settings.hosts:
+        if self._settings.hosts and _site(f"//{host}").hostname not in self._settings.hosts:
             return _json(wire.error(f"this server does not answer to the name {host!r:.80}", 403), 403)
-        allowed = origin is None or urlsplit(origin).netloc == host or {origin, "*"} & {*self._settings.origins}
+        allowed = origin is None or _site(origin).netloc == host or {origin, "*"} & {*self._settings.origins}
         if not allowed:
             return _json(wire.error(f"pages of {origin!r:.80} may not ask; start with --cors {origin:.80}", 403), 403)
         return None
+
+
+def _site(address: str) -> SplitResult:
+    """The parts of an address; none where it is not one."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return urlsplit("")
 
 
 SAFE = {"x-content-type-options": "nosniff", "referrer-policy": "no-referrer"}

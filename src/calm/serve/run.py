@@ -9,18 +9,13 @@ from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 from calm.errors import CalmError, MissingExtra, UsageError
-from calm.serve.wire import encode, error
+from calm.serve.http import Settings
 
 if TYPE_CHECKING:
-    import asyncio
-
     import uvicorn
 
 GRACE = 30
 """Seconds a step under way may take to finish after the stop signal."""
-
-CROWD = 512
-"""Connections at once; who comes after them is told so and cut off."""
 
 
 def run(app: Any, host: str, port: int, ready: Callable[[str], object]) -> None:
@@ -91,8 +86,10 @@ def address(listener: socket.socket) -> str:
 def _server(app: Any) -> "uvicorn.Server":
     try:
         import uvicorn
-    except ImportError as missing:
-        raise MissingExtra("calm serve", "serve", "uvicorn") from missing
+
+        from calm.serve.connection import impatient
+    except ImportError as error:
+        raise MissingExtra("calm serve", "serve", "uvicorn") from error
     state = getattr(app, "state", None)
     stopping: Callable[[], object] = getattr(state, "stopping", lambda: None)
 
@@ -106,7 +103,7 @@ def _server(app: Any) -> "uvicorn.Server":
     return Polite(
         uvicorn.Config(
             app,
-            http=_protocol(getattr(state, "patience", 60.0)),
+            http=impatient(getattr(state, "settings", Settings())),
             log_level="warning",
             access_log=False,
             ws="none",
@@ -114,73 +111,3 @@ def _server(app: Any) -> "uvicorn.Server":
             timeout_graceful_shutdown=GRACE,
         )
     )
-
-
-def _protocol(patience: float) -> "type[asyncio.Protocol]":
-    """uvicorn's HTTP/1.1 for clients that mean harm: none keeps a connection by dawdling, and they are so many at most.
-
-    uvicorn alone waits forever for the rest of a request and for a reader that does not read.
-    """
-    import h11
-    from uvicorn.protocols.http.h11_impl import H11Protocol
-
-    class Impatient(H11Protocol):
-        """Ends a connection whose client owes the rest of a request, or to read on, for longer than `patience`."""
-
-        _owed: "asyncio.TimerHandle | None" = None
-        _unread: "asyncio.TimerHandle | None" = None
-
-        def connection_made(self, transport: "asyncio.Transport") -> None:  # ty: ignore[invalid-method-override]
-            super().connection_made(transport)
-            if len(self.connections) > CROWD:
-                self._refuse(503, "too many connections; try again")
-            self._watch()
-
-        def data_received(self, data: bytes) -> None:
-            super().data_received(data)
-            self._watch()
-
-        def on_response_complete(self) -> None:
-            super().on_response_complete()
-            self._watch()
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            super().connection_lost(exc)
-            self._watch()
-            self.resume_writing()
-
-        def _watch(self) -> None:
-            owes = self.conn.their_state in (h11.IDLE, h11.SEND_BODY) and not self.transport.is_closing()
-            if self._owed and not owes:
-                self._owed.cancel()
-                self._owed = None
-            elif owes and not self._owed:
-                why = f"the request did not arrive within {patience:g} seconds"
-                self._owed = self.loop.call_later(patience, self._refuse, 408, why)
-
-        def pause_writing(self) -> None:
-            super().pause_writing()
-            self._unread = self.loop.call_later(patience, self.transport.abort)
-
-        def resume_writing(self) -> None:
-            super().resume_writing()
-            if self._unread:
-                self._unread.cancel()
-
-        def timeout_keep_alive_handler(self) -> None:
-            super().timeout_keep_alive_handler()
-            self.loop.call_later(patience, self.transport.abort)  # closing waits for a reader too
-
-        def send_400_response(self, msg: str) -> None:
-            self._refuse(400, msg)
-
-        def _refuse(self, status: int, why: str) -> None:
-            if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):  # else an answer is under way or out
-                body = encode(error(why, status)).encode()
-                head = [("content-type", "application/json"), ("content-length", str(len(body))), ("connection", "close")]
-                for event in (h11.Response(status_code=status, headers=head), h11.Data(data=body), h11.EndOfMessage()):
-                    self.transport.write(self.conn.send(event) or b"")
-            self.transport.close()
-            self._watch()
-
-    return Impatient

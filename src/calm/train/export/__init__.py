@@ -5,9 +5,11 @@ Each trainer is one file with a function from a Run to its files, by name; what 
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from calm.errors import UsageError
+from calm.files import read_json
 from calm.format import template
 from calm.format.react import CHATML, LLAMA3, Markers
 from calm.hub import models, smollm
@@ -29,7 +31,7 @@ OURS = "the ReAct format: rows are written with the base's own chat template"
 class Run(NamedTuple):
     """A recipe with its name and the number of devices that a step's conversations are split over.
 
-    `start` is the folder that the stage before wrote, where it is a stage and not the first.
+    `start` is the folder of what it goes on from: an adapter named as base, or what the stage before wrote.
     """
 
     name: str
@@ -55,6 +57,9 @@ class Run(NamedTuple):
     @property
     def base(self) -> str:
         """The base as other tools name it."""
+        adapted = Path(self.recipe.base) / "adapter_config.json"
+        if adapted.is_file():
+            return str(read_json(adapted)["base_model_name_or_path"])
         return smollm.UPSTREAM if self.recipe.base == models.BASE else self.recipe.base
 
     @property

@@ -46,11 +46,12 @@ def write(recipe: TrainRecipe, name: str, to: str, out: Path, devices: int = 1) 
         raise UsageError(f"no trainer {to!r} for a recipe; there are: {', '.join(TARGETS)}")
     if out.is_dir() and any(out.iterdir()) and (read_manifest(out) or {}).get("command") != COMMAND:
         raise UsageError(f"{out}: holds files that no export wrote; choose another folder")
-    target = TARGETS[to]
-    if recipe.stages:
-        commands = _stages(target, Run(name, recipe, devices), out)
-    else:
-        commands = _configured(target, Run(name, recipe, devices), out)
+    target, begun = TARGETS[to], Path(recipe.base)
+    start = str(begun.resolve()) if (begun / "adapter_config.json").is_file() else ""
+    if not target.stages:
+        _one_adapter(target, recipe, start)
+    written = _stages if recipe.stages else _configured
+    commands = written(target, Run(name, recipe, devices, start), out)
     lost = [*target.lost, *_unsaid(recipe)]
     write_text(out / CARD, _card(target, name, recipe, commands, lost))
     manifest(out, COMMAND, recipe, {}, to=to, devices=devices)
@@ -65,15 +66,24 @@ def _configured(target: Target, run: Run, out: Path, head: str = "") -> list[str
     return [f"calm export {run.recipe.data} --to {target.rows} --out {out / ROWS}", f"cd {out}", *target.commands(run)]
 
 
-def _stages(target: Target, run: Run, out: Path) -> list[str]:
-    """A folder for each stage: its rows, its files, and where the stage before left its result."""
-    if not target.stages:
-        able = ", ".join(name for name, other in TARGETS.items() if other.stages)
+def _one_adapter(target: Target, recipe: TrainRecipe, start: str) -> None:
+    """Refuse what goes on training an adapter where the trainer cannot."""
+    able = ", ".join(name for name, other in TARGETS.items() if other.stages)
+    if recipe.stages:
         raise UsageError(
             f"stages: {target.tool} cannot go on training an adapter, as each stage but the first does; export to one "
             f"of {able}, or a recipe without stages, which is one pass over all rows"
         )
-    recipe, commands, start = run.recipe, [], ""
+    if start:
+        raise UsageError(
+            f"base: {recipe.base} is an adapter, which {target.tool} cannot go on training; export to one of {able}, "
+            "or merge it (calm export --to merged) and name the result"
+        )
+
+
+def _stages(target: Target, run: Run, out: Path) -> list[str]:
+    """A folder for each stage: its rows, its files, and where the stage before left its result."""
+    recipe, start, commands = run.recipe, run.start, list[str]()
     origins = _origins(recipe)
     for stage in recipe.stages:
         rows.matched(origins, stage)
