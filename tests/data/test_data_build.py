@@ -158,6 +158,15 @@ def test_another_recipe_never_takes_the_pieces_of_a_stopped_one(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
+def test_a_part_may_have_a_length_limit_of_its_own(tmp_path):
+    made = recipe({"source": "sample"}, {"source": "sample", "max_characters": 1500}, duplicates="keep")
+    report = build(made, tmp_path / "out")
+    whole, part = report.parts
+    assert "too long" not in whole.dropped
+    assert part.dropped["too long"] == whole.conversations - part.conversations > 0
+    assert "In sample, those over 1,500 are not." in (tmp_path / "out" / "README.md").read_text()
+
+
 def test_what_was_read_is_what_was_kept_and_what_was_rejected(tmp_path):
     heard = []
     made = recipe({"source": "sample"}, {"source": "sample"}, max_characters=6500)

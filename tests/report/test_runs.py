@@ -4,7 +4,7 @@ import pytest
 
 from calm.errors import DataError
 from calm.files import write_json, write_jsonl
-from calm.report import Average, Facts, LossSection, TableSection
+from calm.report import Average, BarSection, Facts, LossSection, TableSection
 from calm.report.html import page
 from calm.report.runs import alike, differences, load, pairs, scores, sections, unpaired
 
@@ -34,6 +34,19 @@ def test_a_difference_has_its_interval_and_the_averages_it_was_given(bench_run):
     assert pair.averages == (MEAN,)
     assert pair.low < pair.difference < pair.high
     assert "+0.250" in page(sections(runs, [pair]))
+
+
+def test_kinds_of_error_are_drawn_as_shares_the_most_frequent_first(bench_run):
+    folder = bench_run("base", FIRST)
+    found = json.loads((folder / "scores.json").read_text())
+    kinds = {"often": 20, **{f"rare {n:02}": 1 for n in range(14)}}
+    write_json(folder / "scores.json", {**found, "tasks": {"judged": 100}, "errors": kinds})
+    (bars,) = (s for s in sections(load([folder])) if isinstance(s, BarSection) and "wrong" in s.title)
+    ((_, drawn),) = bars.groups.items()
+    assert [(bar.label, bar.text) for bar in (drawn[0], drawn[-1])] == [
+        ("often", "20 of 100, 20.0 %"),
+        ("3 other kinds", "3 of 100, 3.0 %"),
+    ]
 
 
 def test_runs_judged_otherwise_are_not_paired_and_it_is_said(bench_run):

@@ -19,6 +19,8 @@ from calm.files import read_json, read_jsonl
 from calm.recipe import MANIFEST, read_manifest
 from calm.report import (
     Average,
+    Bar,
+    BarSection,
     DialogueSection,
     Facts,
     Figure,
@@ -232,13 +234,31 @@ def _bound(totals: Any, category: str) -> float | None:
     return tally.get("share") if tally and tally.get("n") else None
 
 
-def _tables(runs: Sequence[Run]) -> Iterator[TableSection]:
+def _tables(runs: Sequence[Run]) -> Iterator[TableSection | BarSection]:
     """For each benchmark its own averages, what the controls get, and how often each error occurred."""
     yield from averages(runs)
     for benchmark, same in _by_benchmark(runs).items():
         soft = next(iter(same.values())).get("controls") or {}
         yield from _table(f"{benchmark}: controls", "summary", soft, "What soft answers get on the same items.")
-        yield from _table(f"{benchmark}: what went wrong", "errors", same, "How often each error ended an item.")
+        groups = {label: kinds for label, totals in same.items() if (kinds := _kinds(totals))}
+        if groups:
+            note = "Items that each kind of error ended, as a share of those judged."
+            yield BarSection(title=f"{benchmark}: what went wrong", groups=groups, note=note)
+
+
+KINDS = 12
+"""Kinds of error that are drawn apart; the rarer ones stand together."""
+
+
+def _kinds(totals: Mapping[str, Any]) -> tuple[Bar, ...]:
+    """A bar for each kind of error, the most frequent first."""
+    found = sorted((totals.get("errors") or {}).items(), key=lambda kind: (-kind[1], kind[0]))
+    rare = sum(count for _, count in found[KINDS:])
+    drawn = [*found[:KINDS], *([(f"{len(found) - KINDS} other kinds", rare)] if rare else [])]
+    judged = (
+        (totals.get("tasks") or {}).get("judged") or (totals.get("all") or {}).get("n") or sum(dict(found).values())
+    )
+    return tuple(Bar(label=k, value=n / judged, text=f"{n} of {judged}, {100 * n / judged:.1f} %") for k, n in drawn)
 
 
 def averages(runs: Sequence[Run]) -> Iterator[TableSection]:
@@ -255,15 +275,12 @@ def _by_benchmark(runs: Sequence[Run]) -> dict[str, dict[str, dict[str, Any]]]:
     return {name: {r.label: r.scores for r in runs if r.scores and r.benchmark == name} for name in names}
 
 
-HEADS = {"summary": "Metric", "errors": "Error"}
-
-
 def _table(title: str, key: str, columns: Mapping[str, Mapping[str, Any]], note: str) -> Iterator[TableSection]:
     cells = {name: _cells(totals, key) for name, totals in columns.items()}
     names = dict.fromkeys(name for column in cells.values() for name in column)
     if names:
         rows = tuple((name, *(column.get(name, "–") for column in cells.values())) for name in names)
-        yield TableSection(title=title, head=(HEADS[key], *cells), rows=rows, note=note)
+        yield TableSection(title=title, head=("Metric", *cells), rows=rows, note=note)
 
 
 def _cells(totals: Mapping[str, Any], key: str) -> dict[str, str]:
