@@ -5,7 +5,6 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -23,6 +22,7 @@ from calm.policy.local import Local
 from calm.policy.local import engine as engines
 from calm.policy.local.together import Together
 from calm.policy.scripted import Silent
+from tests.answering import Reply, answering
 
 TOY = Toy()
 MESSAGE = {"role": "assistant", "content": "No tool fits."}
@@ -51,27 +51,9 @@ class Desk:
 
 @contextmanager
 def serving(desk: Desk) -> Iterator[Endpoint]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            self.rfile.read(int(self.headers["content-length"]))
-            body = json.dumps(ANSWER).encode()
-            self.send_response(desk.status())
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *args):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield Endpoint("m", f"http://127.0.0.1:{server.server_port}", pause=0.001)
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    body = json.dumps(ANSWER).encode()
+    with answering(lambda request: Reply(desk.status(), {}, body)) as (url, _):
+        yield Endpoint("m", url, pause=0.001)
 
 
 def test_tasks_are_under_way_together_and_the_scores_do_not_tell(tmp_path):

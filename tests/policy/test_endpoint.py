@@ -2,8 +2,6 @@
 
 import json
 import threading
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -15,6 +13,7 @@ from calm.policy.pace import Pace
 from calm.policy.scripted import Scripted
 from calm.serve import app
 from calm.serve.run import background
+from tests.answering import in_turn
 
 TOOLS = (Tool(name="find", description="Find it.", parameters={"type": "object", "properties": {"q": {}}}),)
 ASK = Conversation(tools=TOOLS, messages=(User(content="hello"),))
@@ -28,35 +27,6 @@ STEPS = [
     Garbled(raw="<tool_call>{oops", why="call 0 is not closed"),
     Assistant(text="a lone surrogate \ud800 survives"),
 ]
-
-
-@contextmanager
-def answering(*replies):
-    """A server that gives the replies (status, headers, body) in turn, the last for ever; its address and requests."""
-    seen, left = [], list(replies)
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            seen.append((self.path, dict(self.headers), self.rfile.read(int(self.headers["content-length"]))))
-            status, headers, body = left.pop(0) if len(left) > 1 else left[0]
-            self.send_response(status)
-            for name, value in {**headers, "content-length": str(len(body))}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *args):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", seen
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def said(text="hi", **message):
@@ -80,7 +50,7 @@ def test_a_whole_episode_over_http_equals_the_local_one():
 
 
 def test_thoughts_tools_and_limit_go_out_on_the_wire():
-    with answering(said()) as (url, seen):
+    with in_turn(said()) as (url, seen):
         Endpoint("m", url, max_tokens=7)(ASK.add(Assistant(thought="hm", text="yes"), User(content="so?")))
     path, _, body = seen[0]
     sent = json.loads(body)
@@ -91,14 +61,14 @@ def test_thoughts_tools_and_limit_go_out_on_the_wire():
 def test_the_key_comes_from_the_environment(monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     monkeypatch.setenv("CALM_API_KEY", "secret")
-    with answering(said()) as (url, seen):
+    with in_turn(said()) as (url, seen):
         Endpoint("m", url)(ASK)
     assert seen[0][1]["Authorization"] == "Bearer secret"
 
 
 def test_broken_json_in_a_call_is_garbled_not_an_exception():
     call = {"id": "x", "type": "function", "function": {"name": "find", "arguments": '{"q": '}}
-    with answering(said(None, tool_calls=[call])) as (url, _):
+    with in_turn(said(None, tool_calls=[call])) as (url, _):
         step = Endpoint("m", url)(ASK)
     assert isinstance(step, Garbled)
     assert '{\\"q\\": ' in step.raw
@@ -107,7 +77,7 @@ def test_broken_json_in_a_call_is_garbled_not_an_exception():
 def test_usage_is_what_the_server_counted():
     status, headers, body = said()
     counts = {"prompt_tokens": 11, "completion_tokens": 3, "prompt_tokens_details": {"cached_tokens": 5}}
-    with answering((status, headers, json.dumps({**json.loads(body), "usage": counts}).encode())) as (url, _):
+    with in_turn((status, headers, json.dumps({**json.loads(body), "usage": counts}).encode())) as (url, _):
         endpoint = Endpoint("m", url)
         endpoint(ASK)
     assert endpoint.usage[:3] == (11, 5, 3)
@@ -117,7 +87,7 @@ def test_usage_is_what_the_server_counted():
 def test_each_thread_has_its_own_usage_and_the_sum_is_kept():
     status, headers, body = said()
     body = json.dumps({**json.loads(body), "usage": {"prompt_tokens": 11, "completion_tokens": 3}}).encode()
-    with answering((status, headers, body)) as (url, _):
+    with in_turn((status, headers, body)) as (url, _):
         endpoint = Endpoint("m", url)
         thread = threading.Thread(target=endpoint, args=(ASK,))
         thread.start()
@@ -130,20 +100,20 @@ def test_each_thread_has_its_own_usage_and_the_sum_is_kept():
 def test_a_busy_answer_holds_back_all_who_share_the_pace():
     slept = []
     pace = Pace(0.0, lambda: sum(slept), slept.append)
-    with answering((429, {"Retry-After": "7"}, b""), said()) as (url, _):
+    with in_turn((429, {"Retry-After": "7"}, b""), said()) as (url, _):
         Endpoint("m", url, pause=0.5, pace=pace)(ASK)
     assert 7 <= sum(slept) <= 7.5
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_a_busy_server_is_asked_again(status):
-    with answering((status, {}, b"busy"), (status, {"Retry-After": "0"}, b""), said("at last")) as (url, seen):
+    with in_turn((status, {}, b"busy"), (status, {"Retry-After": "0"}, b""), said("at last")) as (url, seen):
         assert Endpoint("m", url, pause=0.01)(ASK) == Assistant(text="at last")
     assert len(seen) == 3
 
 
 def test_retry_after_is_honoured_and_counts_into_the_time():
-    with answering((429, {"Retry-After": "1"}, b""), said()) as (url, _):
+    with in_turn((429, {"Retry-After": "1"}, b""), said()) as (url, _):
         endpoint = Endpoint("m", url, pause=0.001)
         endpoint(ASK)
     assert 1.0 <= endpoint.usage.seconds < 10
@@ -151,7 +121,7 @@ def test_retry_after_is_honoured_and_counts_into_the_time():
 
 def test_retries_are_bounded_and_the_last_word_is_told():
     full = (503, {}, b'{"error": {"message": "line\\nfull"}}')
-    with answering(full) as (url, seen), pytest.raises(HubError, match=r"\(503\): line full"):
+    with in_turn(full) as (url, seen), pytest.raises(HubError, match=r"\(503\): line full"):
         Endpoint("m", url, retries=2, pause=0.01)(ASK)
     assert len(seen) == 3
 
@@ -162,21 +132,21 @@ def test_retries_are_bounded_and_the_last_word_is_told():
 )
 def test_what_cannot_get_better_is_told_at_once(status, words, away):
     reply = (status, {}, b'{"error": {"message": "because"}}')
-    with answering(reply) as (url, seen), pytest.raises(HubError, match=f"{words}.*because") as caught:
+    with in_turn(reply) as (url, seen), pytest.raises(HubError, match=f"{words}.*because") as caught:
         Endpoint("m", url)(ASK)
     assert (len(seen), isinstance(caught.value, Unreachable)) == (1, away)
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b"{}", b'{"choices": []}', b'{"choices": [{"message": null}]}'])
 def test_an_answer_that_is_no_completion_is_one_line(body):
-    with answering((200, {}, body)) as (url, _), pytest.raises(HubError) as caught:
+    with in_turn((200, {}, body)) as (url, _), pytest.raises(HubError) as caught:
         Endpoint("m", url)(ASK)
     assert str(caught.value).startswith(url)
     assert "\n" not in str(caught.value)
 
 
 def test_a_refused_connection_is_one_line_that_names_the_address():
-    with answering(said()) as (url, _):
+    with in_turn(said()) as (url, _):
         pass
     with pytest.raises(HubError, match=f"{url}/v1: no connection .* is the server running"):
         Endpoint("m", url, retries=1, pause=0.01)(ASK)
@@ -215,7 +185,17 @@ def test_a_model_name_may_hold_slashes_colons_and_at():
     assert (endpoint.model, endpoint.url) == ("org/m:8b@q4", "http://h:1/v1")
 
 
-@pytest.mark.parametrize("name", ["openai:m", "openai:@http://h", "openai:m@h:1", "openai:m@ftp://h"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "openai:m",
+        "openai:@http://h",
+        "openai:m@h:1",
+        "openai:m@ftp://h",
+        "openai:m@http://h#x",
+        "openai:m@http://h?form=react",
+    ],
+)
 def test_a_name_of_another_shape_says_how_to_write_it(name):
     with pytest.raises(UsageError, match="openai:MODEL@URL"):
         Endpoint.named(name)

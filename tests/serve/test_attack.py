@@ -24,18 +24,17 @@ HEAD = f"POST {PATH} HTTP/1.1\r\nhost: x\r\n".encode()
 
 
 class Echo:
-    """Says back what it heard, a thousand times over when streamed."""
+    """Says back what it heard, a thousand times over."""
 
     name = "m"
 
     def __call__(self, conversation):
-        return Assistant(text=conversation.messages[-1].content)
+        return Assistant(text=conversation.messages[-1].content * 1000)
 
     def stream(self, conversation):
-        text = conversation.messages[-1].content
         for _ in range(1000):
-            yield "text", text
-        yield Assistant(text=text * 1000)
+            yield "text", conversation.messages[-1].content
+        yield self(conversation)
 
 
 @pytest.fixture
@@ -77,8 +76,8 @@ def asking(text="hi", **options):
 
 @pytest.mark.parametrize(
     "sent",
-    [b"", b"POST", HEAD, HEAD + b"content-length: 9\r\n\r\n{", HEAD + b"transfer-encoding: chunked\r\n\r\n2\r\n{"],
-    ids=["nothing", "a-word", "half-a-head", "half-a-body", "half-a-chunk"],
+    [b"POST", HEAD, HEAD + b"content-length: 9\r\n\r\n{", HEAD + b"transfer-encoding: chunked\r\n\r\n2\r\n{"],
+    ids=["a-word", "half-a-head", "half-a-body", "half-a-chunk"],
 )
 def test_a_request_that_never_ends_is_given_up(url, sent):
     with line(url) as made:
@@ -86,6 +85,11 @@ def test_a_request_that_never_ends_is_given_up(url, sent):
         answer = heard(made)
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert "did not arrive within 0.5 seconds" in json.loads(answer.split(b"\r\n\r\n")[1])["error"]["message"]
+
+
+def test_a_connection_on_which_nothing_is_asked_is_closed_without_a_word(url):
+    with line(url) as made:
+        assert heard(made) == b""
 
 
 def test_a_client_that_trickles_is_given_up_although_it_never_stops(url):
@@ -112,19 +116,19 @@ def test_an_answer_that_nobody_reads_is_dropped_and_others_are_served(url):
         made.sendall(HEAD + b"content-length: %d\r\n\r\n" % len(body) + body)
         while f'calm_requests_total{{route="{PATH}"' not in httpx.get(url + "/metrics").text:
             time.sleep(0.1)
-        assert post(url, asking()).json()["choices"][0]["message"]["content"] == "hi"
+        assert post(url, asking()).json()["choices"][0]["message"]["content"][:4] == "hihi"
         assert b"[DONE]" not in heard(made)
 
 
 def test_a_slow_reader_gets_all_of_it(url):
-    body = json.dumps(asking("x" * 2000, stream=True)).encode()
+    body = json.dumps(asking("x" * 1000, stream=True)).encode()
     with line(url, small=True) as made:
         made.sendall(HEAD + b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body) + body)
         got = b""
         while piece := made.recv(8192):
             got += piece
             time.sleep(0.005)
-    assert (got.count(b"x" * 2000), b"[DONE]" in got) == (1000, True)
+    assert (got.count(b"x" * 1000), b"[DONE]" in got) == (1000, True)
 
 
 def test_fifty_megabytes_are_refused_with_a_length_and_without(url):
@@ -173,3 +177,59 @@ def test_a_crowd_is_kept_out_and_forgotten_when_it_leaves():
             assert heard(crowd[-1]).startswith(b"HTTP/1.1 503 ")
         while httpx.get(url + "/health").status_code != 200:
             time.sleep(0.05)
+
+
+# --- tools that mean harm ------------------------------------------------------------------------------------------
+
+
+def tool(name="f", **parameters):
+    return {"type": "function", "function": {"name": name, "parameters": parameters}}
+
+
+@pytest.fixture(scope="module")
+def held(tiny):
+    """A server whose model decodes under the grammar of the request's tools."""
+    local = Local("m", engines.load(Found("tiny", tiny), "openvino", "f32"), Codec.load(tiny), max_tokens=20)
+    with contextlib.closing(Together(local, 2)) as together, background(app(together)) as address:
+        yield address
+
+
+LOOP = {"$ref": "#/$defs/a"}
+SCHEMAS = {
+    "itself": {"$ref": "#"},
+    "a-loop": {"properties": {"a": LOOP}, "$defs": {"a": {"anyOf": [LOOP]}}},
+    "nowhere": {"$ref": "#/nowhere"},
+    "elsewhere": {"$ref": "http://127.0.0.1:9/schema"},
+    "unknown-type": {"type": "wizard"},
+    "broken-pattern": {"properties": {"a": {"type": "string", "pattern": "(a+)+$("}}},
+    "greedy-pattern": {"properties": {"a": {"type": "string", "pattern": "(x{1000}){1000}"}}, "required": ["a"]},
+    "endless-text": {"properties": {"a": {"type": "string", "minLength": 10**9}}, "required": ["a"]},
+    "endless-list": {"properties": {"a": {"type": "array", "minItems": 10**7}}, "required": ["a"]},
+    "properties-no-object": {"properties": 5},
+    "required-no-list": {"required": {"a": 1}},
+    "deep": json.loads('{"properties": {"a": ' * 90 + "{}" + "}}" * 90),
+}
+
+
+@pytest.mark.parametrize("path", [PATH, "/v1/responses"])
+@pytest.mark.parametrize("schema", SCHEMAS.values(), ids=SCHEMAS)
+def test_a_hostile_schema_is_refused_or_kept_to_and_never_an_error_of_the_server(held, schema, path):
+    flat = {"type": "function", "name": "f", "parameters": schema}
+    body = asking(tools=[tool(**schema)]) if path == PATH else {"model": "m", "input": "hi", "tools": [flat]}
+    reply = post(held, body | {"tool_choice": "required"}, path)
+    assert reply.status_code in (200, 400), reply.text
+    assert len(reply.content) < 20_000
+
+
+@pytest.mark.parametrize(
+    "name", ["a\nb", "</tool_call>", "x" * 10_000, "", "\u202ea", "\ud800", "a\0", "a\n", '"', 5, None]
+)
+def test_a_hostile_tool_name_is_refused(held, name):
+    reply = post(held, asking(tools=[tool(name)]))
+    assert (reply.status_code, reply.json()["error"]["param"]) == (400, "messages")
+    assert len(reply.content) < 2000
+
+
+def test_a_name_in_another_script_is_a_name(held):
+    reply = post(held, asking(tools=[tool("søk_温度")], tool_choice="required", max_tokens=20))
+    assert reply.status_code == 200

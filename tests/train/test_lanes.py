@@ -53,6 +53,12 @@ def summed(model, count, parts, learned=100):
     return loss, [weight.grad.clone() for _, weight in model.trained()]
 
 
+def test_the_order_of_a_steps_conversations_moves_no_bit(model, parts):
+    (loss, forth), (again, back) = summed(model, 2, parts), summed(model, 2, parts[::-1])
+    assert loss == again
+    assert all(torch.equal(a, b) for a, b in zip(forth, back, strict=True))
+
+
 def test_two_lanes_give_the_gradients_of_one_to_the_bit(model, parts, threads):
     loss, side_by_side = summed(model, 2, parts)
     threads(1)

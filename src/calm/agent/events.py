@@ -11,10 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import ValidatorFunctionWrapHandler, WrapValidator
 
 from calm.conversation import Assistant, Call, Conversation, Garbled, Message, Noun, Observation, State, Step, System
-from calm.files import dumps
-
-Written = Literal["thought", "text", "call"]
-"""Which part of a step is being written."""
+from calm.format import growing
+from calm.format.growing import Written
 
 
 class Writing(Noun):
@@ -133,14 +131,7 @@ def events(item: Item) -> Iterator[Event]:
 
 def pieces(step: Step) -> Iterator[Writing]:
     """A whole step as if it had been written piece by piece, one a part; nothing of a Garbled."""
-    if isinstance(step, Garbled):
-        return
-    if step.thought:
-        yield Writing(part="thought", text=step.thought)
-    if step.text:
-        yield Writing(part="text", text=step.text)
-    for call in step.calls:
-        yield Writing(part="call", text=dumps({"name": call.name, "arguments": call.arguments}))
+    return (Writing(part=part, text=text) for part, text in growing.pieces(step))
 
 
 def failure(content: str) -> dict[str, Any] | None:

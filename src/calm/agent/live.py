@@ -4,13 +4,12 @@ A policy that can be heard has `stream`; one that only tells its `tokens` and ha
 from these; any other is heard when its step is whole. The step is the same in each case.
 """
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Protocol, runtime_checkable
 
 from calm.agent.events import Writing, Written, pieces
 from calm.conversation import Conversation, Garbled, Step
-from calm.format.react import CALL, TAGS, THINK, unescape
+from calm.format.growing import Reader
 from calm.format.tokens import Codec
 from calm.policy import Policy
 
@@ -53,45 +52,13 @@ def _told(policy: Telling, conversation: Conversation) -> Iterator[Writing | Ste
     reader = Reader()
     for token in policy.tokens(conversation):
         ids.append(token)
-        yield from reader.read(policy.codec.text(ids))
+        yield from _writing(reader.read(policy.codec.text(ids)))
     if not ids or ids[-1] != policy.codec.stop:
         yield Garbled(raw=policy.codec.text(ids), why=f"not finished after {len(ids)} tokens")
         return
-    yield from reader.read(policy.codec.text(ids), whole=True)
+    yield from _writing(reader.read(policy.codec.text(ids), whole=True))
     yield policy.codec.read(ids)
 
 
-_TAGGED = re.compile(f"({'|'.join(TAGS)})")
-_OPENS: dict[str, Written] = {THINK: "thought", CALL: "call"}
-
-
-class Reader:
-    """Reads ReAct text that grows: each time what is new, by part, and never half a tag, an escape or a character."""
-
-    def __init__(self) -> None:
-        self._said: list[int] = []
-
-    def read(self, text: str, whole: bool = False) -> Iterator[Writing]:
-        """What `text` holds beyond what it held last time; `whole` says that no more will come."""
-        for place, (part, found) in enumerate(_parts(text if whole else _sure(text))):
-            self._said += [0] * (place + 1 - len(self._said))
-            if new := found[self._said[place] :]:
-                self._said[place] = len(found)
-                yield Writing(part=part, text=new)
-
-
-def _parts(text: str) -> Iterator[tuple[Written, str]]:
-    part: Written = "text"
-    for place, piece in enumerate(_TAGGED.split(text)):
-        if place % 2:
-            part = _OPENS.get(piece, "text")
-        else:
-            yield part, unescape(piece.strip("\n"))
-
-
-def _sure(text: str) -> str:
-    """Text without an end that may become something else: a character cut in the middle, a tag, an escape."""
-    text = text.rstrip("\ufffd")
-    begun = text.rfind("<")
-    tail = text[begun:] if begun >= 0 else ""
-    return text[:begun] if tail and any(tag.startswith(tail) for tag in TAGS) else text
+def _writing(read: Iterable[tuple[Written, str]]) -> Iterator[Writing]:
+    return (Writing(part=part, text=text) for part, text in read)

@@ -1,17 +1,19 @@
-"""A model behind HTTP: any server that speaks OpenAI's chat completions with native `tools`, ours among them.
+"""A model behind HTTP: any server that speaks OpenAI's chat completions, ours among them, whole or as it writes.
 
-One request a step: the conversation goes out as wire JSON and the first choice comes back as a Step. Trouble on the way
-(429, 5xx, a broken connection) is tried again a bounded number of times; what stays wrong is one HubError line. One
+One request a step: the conversation goes out in one of three forms (`endpoint_forms`: native `tools`, our text as chat
+turns, our text as one prompt) and the first choice comes back as a Step. Trouble on the way (429, 5xx, a connection
+broken before the first word) is tried again a bounded number of times; what stays wrong is one HubError line. One
 Endpoint may be called from many threads: they share its connections and its pace, and all wait when the server is busy.
 """
 
+import contextlib
 import os
 import random
 import re
 import threading
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
@@ -19,14 +21,17 @@ from urllib.parse import urlsplit
 
 from calm.conversation import Conversation, Step
 from calm.errors import FormatError, HubError, MissingExtra, UsageError
-from calm.format import openai
+from calm.format.growing import Piece, pieces
 from calm.policy import Usage
+from calm.policy import endpoint_forms as forms
+from calm.policy.endpoint_forms import PATHS, Form
+from calm.policy.endpoint_stream import KIND, Broken, Stream
 from calm.policy.pace import Pace
 
 if TYPE_CHECKING:
     import httpx
 
-NAME = re.compile(r"openai:(?P<model>.+?)@(?P<url>https?://\S+)")
+NAME = re.compile(rf"openai:(?P<model>.+?)@(?P<url>https?://[^\s?#]+)(?:#(?P<form>{'|'.join(PATHS)}))?")
 AGAIN = frozenset({408, 429, 500, 502, 503, 504})
 """Statuses after which the same request may well succeed."""
 
@@ -54,6 +59,7 @@ class Endpoint:
         model: str,
         url: str,
         *,
+        form: Form = "tools",
         max_tokens: int = 256,
         timeout: float = 120.0,
         retries: int = 6,
@@ -65,6 +71,7 @@ class Endpoint:
         Args:
             model: the name the server knows the model by.
             url: the server's address; without a path `/v1` is added.
+            form: how the conversation is put: native `tools`, or our text as chat turns (`react`) or a `prompt`.
             max_tokens: longest answer, in tokens.
             timeout: seconds until a silent server counts as a broken connection.
             retries: how often a request is sent again to a busy server; half as often where no connection was had.
@@ -78,7 +85,8 @@ class Endpoint:
             import httpx
         except ImportError as error:
             raise MissingExtra("an openai: model", "bench", "httpx") from error
-        self.name, self.model, self.url = f"openai:{model}@{url}", model, base(url)
+        self.name = f"openai:{model}@{url}" + (f"#{form}" if form != "tools" else "")
+        self.model, self.url, self.form = model, base(url), form
         self._own, self._lock, self._spent = threading.local(), threading.Lock(), 0
         self._pace = pace or Pace()
         self._max_tokens, self._retries, self._pause = max_tokens, retries, pause
@@ -89,7 +97,7 @@ class Endpoint:
 
     @classmethod
     def named(cls, name: str, *, max_tokens: int = 256, pace: Pace | None = None) -> "Endpoint":
-        """The endpoint that `openai:MODEL@URL` names.
+        """The endpoint that `openai:MODEL@URL`, `openai:MODEL@URL#react` or `openai:MODEL@URL#prompt` names.
 
         Raises:
             UsageError: the name has another shape.
@@ -97,9 +105,11 @@ class Endpoint:
         found = NAME.fullmatch(name)
         if not found:
             raise UsageError(
-                f"{name!r} names no endpoint: write openai:MODEL@URL, e.g. openai:calm-135m@http://host:8000"
+                f"{name!r} names no endpoint: write openai:MODEL@URL, e.g. openai:calm-135m@http://host:8000, "
+                "and #react or #prompt behind it for our text instead of native tools"
             )
-        return cls(found["model"], found["url"], max_tokens=max_tokens, pace=pace)
+        form = next((form for form in PATHS if form == found["form"]), "tools")
+        return cls(found["model"], found["url"], form=form, max_tokens=max_tokens, pace=pace)
 
     @property
     def usage(self) -> Usage:
@@ -117,11 +127,37 @@ class Endpoint:
             HubError: the server is out of reach, refuses the request or answers something else.
         """
         began = time.monotonic()
-        body = openai.request(conversation, self.model, max_tokens=self._max_tokens, temperature=0)
-        answer = self._post(body)
+        return self._step(self._read(self._sent(self._body(conversation))), began)
+
+    def stream(self, conversation: Conversation) -> Iterator[Piece | Step]:
+        """Pieces as the server writes them, then the step they make; a server that does not stream is heard at once.
+
+        Raises:
+            HubError: as when called; also where the stream breaks after its first words, which nobody can take back.
+        """
+        began = time.monotonic()
+        body = {**self._body(conversation), "stream": True, "stream_options": {"include_usage": True}}
+        with contextlib.closing(self._sent(body)) as reply:
+            live = isinstance(reply, Stream)
+            if live:
+                yield from self._heard(reply)
+            step = self._step(self._read(reply), began)
+        yield from () if live else pieces(step)
+        yield step
+
+    def _heard(self, stream: Stream) -> Iterator[Piece]:
+        try:
+            yield from stream
+        except Broken as fault:
+            raise HubError(f"{self.url}: the answer broke off: {fault}; ask again") from fault
+
+    def _body(self, conversation: Conversation) -> dict[str, Any]:
+        return forms.request(self.form, conversation, self.model, self._max_tokens)
+
+    def _step(self, answer: dict[str, Any], began: float) -> Step:
         self._count(_usage(answer, time.monotonic() - began))
         try:
-            return openai.read_response(answer)
+            return forms.read(self.form, answer, self._max_tokens)
         except FormatError as fault:
             raise HubError(f"{self.url}: {fault}") from fault
 
@@ -130,14 +166,15 @@ class Endpoint:
         with self._lock:
             self._spent += usage.prompt + usage.written
 
-    def _post(self, body: dict[str, Any]) -> dict[str, Any]:
+    def _sent(self, body: dict[str, Any]) -> "httpx.Response | Stream":
+        """What the server says in the end: an answer to read, a refusal to tell, or words that are still coming."""
         attempt = 0
         while True:
             self._pace.wait()
             reply = self._try(body)
+            if isinstance(reply, Stream) or (not isinstance(reply, str) and reply.status_code not in AGAIN):
+                return reply
             lost = isinstance(reply, str)
-            if not lost and reply.status_code not in AGAIN:
-                return self._read(reply)
             if attempt == (self._retries // 2 if lost else self._retries):
                 break
             self._pace.hold(self._wait(attempt, {} if lost else reply.headers))
@@ -146,14 +183,27 @@ class Endpoint:
             raise Unreachable(
                 f"{self.url}: {reply} ({attempt + 1} tries); is the server running, is the address right?"
             )
-        return self._read(reply)
+        return reply
 
-    def _try(self, body: dict[str, Any]) -> "httpx.Response | str":
-        """The server's reply, or why there was none."""
+    def _try(self, body: dict[str, Any]) -> "httpx.Response | Stream | str":
+        """The server's reply, a stream up to its first words, or why there was none."""
         import httpx
 
         try:
-            return self._client.post(f"{self.url}/chat/completions", json=body)
+            request = self._client.build_request("POST", f"{self.url}/{PATHS[self.form]}", json=body)
+            with contextlib.ExitStack() as left:
+                reply = left.enter_context(contextlib.closing(self._client.send(request, stream=True)))
+                kind = reply.headers.get("content-type", "")
+                if "stream" in body and reply.status_code == 200 and kind.startswith(KIND):
+                    stream = Stream(reply, self.form, AGAIN)
+                    left.pop_all()  # whoever hears the stream closes it
+                    return stream
+                reply.read()
+                return reply
+        except Broken as fault:
+            if fault.again:
+                return f"no answer: {fault}"
+            raise HubError(f"{self.url}: {fault}; is this an OpenAI-compatible server?") from fault
         except httpx.TimeoutException:
             return "no answer in time"
         except (httpx.TransportError, httpx.InvalidURL) as error:
@@ -164,7 +214,9 @@ class Endpoint:
         own = self._pause * 2**attempt * random.uniform(0.5, 1.5)
         return min(LONGEST_PAUSE, own if asked is None else asked + self._pause * random.random())
 
-    def _read(self, reply: "httpx.Response") -> dict[str, Any]:
+    def _read(self, reply: "httpx.Response | Stream") -> dict[str, Any]:
+        if isinstance(reply, Stream):
+            return reply.answer()
         try:
             answer = reply.json()
         except ValueError:
@@ -181,12 +233,13 @@ class Endpoint:
         if status in (401, 403):
             return f"the key was refused ({status}); set OPENAI_API_KEY{said}"
         if status == 404:
-            return f"no model {self.model!r} there, or no /chat/completions (404){said}"
+            return f"no model {self.model!r} there, or no /{PATHS[self.form]} (404){said}"
         if status in AGAIN:
             return (
                 f"is too busy or broken ({status}){said}; {self._retries + 1} tries; go on later, or slower with --rate"
             )
-        return f"refused the request ({status}){said}"
+        instead = "; without native tools there, write #react behind the address"
+        return f"refused the request ({status}){said}{instead if self.form == 'tools' and 'tool' in said else ''}"
 
 
 def base(url: str) -> str:
@@ -212,6 +265,7 @@ def _message(answer: Any) -> str:
 
 
 def _usage(answer: dict[str, Any], seconds: float) -> Usage:
-    counts = answer.get("usage") or {}
+    counts = answer.get("usage")
+    counts = counts if isinstance(counts, dict) else {}
     cached = (counts.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
     return Usage(counts.get("prompt_tokens") or 0, cached, counts.get("completion_tokens") or 0, seconds)

@@ -7,6 +7,7 @@ only when a port is opened: it needs uvicorn and h11.
 import asyncio
 
 import h11
+from uvicorn.protocols.http.flow_control import CLOSE_HEADER
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from calm.serve.http import Settings
@@ -52,8 +53,14 @@ class Impatient(H11Protocol):
             self._owed.cancel()
             self._owed = None
         elif owes and not self._owed:
-            why = f"the request did not arrive within {self.patience:g} seconds"
-            self._owed = self.loop.call_later(self.patience, self._refuse, 408, why)
+            self._owed = self.loop.call_later(self.patience, self._give_up)
+
+    def _give_up(self) -> None:
+        if self.conn.their_state is h11.SEND_BODY or self.conn.trailing_data[0]:
+            self._refuse(408, f"the request did not arrive within {self.patience:g} seconds")
+        else:  # nothing was begun: an answer would be taken for one to the next request
+            self.transport.close()
+            self._hurry()
 
     def pause_writing(self) -> None:
         """What was written is not read."""
@@ -78,13 +85,12 @@ class Impatient(H11Protocol):
     def _refuse(self, status: int, why: str) -> None:
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):  # else an answer is under way or out
             body = encode(error(why, status)).encode()
-            head = [
-                ("content-type", "application/json"),
-                ("content-length", b"%d" % len(body)),
-                ("connection", "close"),
-            ]
+            head = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), CLOSE_HEADER]
             for event in (h11.Response(status_code=status, headers=head), h11.Data(data=body), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
+        if self.cycle and not self.cycle.response_complete:  # whoever works on it is told
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
         self.transport.close()
         self._hurry()
 

@@ -19,7 +19,7 @@ from pydantic import Field
 from calm.conversation import Noun
 from calm.errors import CalmError, FormatError, HubError, MissingExtra, ModelError, UsageError
 from calm.policy import Policy
-from calm.serve import responses, wire
+from calm.serve import responses, spec, wire
 from calm.serve.chunks import Completion
 from calm.serve.deltas import Done, Said
 from calm.serve.metrics import Metrics
@@ -93,6 +93,7 @@ class Server:
         self._settings, self._metrics = settings, Metrics()
         self._worker = Worker(policy, settings.waiting, settings.at_once)
         self._rooms = Rooms(self._worker, toolbox, origin, settings.waiting)
+        self._spec: dict[str, Any] = {}
 
     def app(self) -> "Starlette":
         """The ASGI application.
@@ -112,8 +113,9 @@ class Server:
         posts: dict[str, Any] = {"/v1/chat/completions": self.chat, "/v1/responses": self.respond}
         posts |= {"/agent/say": self.say, "/agent/decide": self.decide, "/agent/undo": self.undo}
         gets: dict[str, Any] = {"/": self.page, "/health": self.health, "/metrics": self.metrics}
-        gets |= {"/v1/models": self.models, "/agent": self.offer, "/agent/save": self.save}
+        gets |= {"/v1/models": self.models, "/agent": self.offer, "/agent/save": self.save, "/openapi.json": self.spec}
         gets |= {f"/{name}": self.part for name in PARTS}
+        self._spec = spec.document(self.model, bool(self._settings.api_key), posts | gets)
         routes = [Route(path, answer, methods=["POST"]) for path, answer in posts.items()]
         routes += [Route(path, answer) for path, answer in gets.items()]
         middleware = [Middleware(Door, self._settings, self._metrics, frozenset([*posts, *gets]))]
@@ -146,7 +148,8 @@ class Server:
 
     async def _read(self, request: "Request", read: Callable[[bytes, str, Can], Asked]) -> Asked:
         self._admit(request)
-        return read(await self._body(request), self.model, self._worker.can)
+        body = await self._body(request)  # reading a long one takes seconds, in which others want their answers
+        return await asyncio.to_thread(read, body, self.model, self._worker.can)
 
     async def _answer(self, request: "Request", asked: Asked, form: Form) -> "Response":
         headers = {"x-calm-ignored": ", ".join(asked.ignored)} if asked.ignored else {}
@@ -170,6 +173,7 @@ class Server:
                 async for item in items:
                     for event in form.events(item):
                         yield event
+                    await asyncio.sleep(0)  # many may be ready: the others' turn, and news of a client that has gone
                     if isinstance(item, Done):
                         self._metrics.step(item.usage)
             except Exception as fault:  # noqa: BLE001  # the boundary: the stream has begun, so the error ends it
@@ -194,6 +198,10 @@ class Server:
         running = self._worker.running
         text = self._metrics.text(running, max(0, self._worker.pending - running))
         return Response(text, media_type="text/plain; version=0.0.4")
+
+    async def spec(self, request: "Request") -> "Response":
+        """GET /openapi.json, open to all: these routes in OpenAPI 3.1, the page's own left out."""
+        return _json(self._spec)
 
     async def page(self, request: "Request") -> "Response":
         """GET /: the chat page, which holds no secret and asks for the key itself."""

@@ -105,7 +105,8 @@ def _messages(items: list[Any]) -> Iterator[dict[str, Any]]:
             yield part
             step = {}
         elif _goes_on(step, part):
-            step |= {key: [*step.get(key, ()), *value] if key == "tool_calls" else value for key, value in part.items()}
+            step.get("tool_calls", []).extend(part.get("tool_calls", ()))  # calls are all that both can have
+            step = part | step
         else:
             yield from _whole(step)
             step = part

@@ -1,8 +1,8 @@
 """Conversations of one step side by side on a processor: each on its own core, so that none waits for another.
 
 A step's operations are too small to be worth dividing: two cores that each take a conversation do a fifth more than two
-that share every operation, and lose less to other programs (`benchmarks/train.py --lanes`). Gradients are summed in the
-order of the parts, so the same step gives the same bits.
+that share every operation, and lose less to other programs (`benchmarks/train.py --lanes`). Gradients are summed in one
+order, whichever is ready first, so the same step gives the same bits.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,7 +28,11 @@ class Lanes:
         self.pool = ThreadPoolExecutor(count, "lane", torch.set_num_threads, (each,)) if count > 1 else None
 
     def gradients(self, parts: Sequence[Part], learned: int) -> float:
-        """The summed loss of a step; its gradient divided by `learned` is added to what the weights have."""
+        """The summed loss of a step; its gradient divided by `learned` is added to what the weights have.
+
+        The longest go first, so that no core is left alone with one at the end.
+        """
+        parts = sorted(parts, key=lambda part: -sum(len(row.ids) for row in part.rows))
         if self.pool is None:
             losses = [self._backward(part, learned) for part in parts]
             return float(torch.stack(losses).sum()) if losses else 0.0
