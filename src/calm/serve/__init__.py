@@ -2,8 +2,8 @@
 
 `http` answers requests. `wire` and `responses` read what they ask, `worker` runs the model behind a bounded line,
 `deltas` follows a step while it is written, `chunks` and `responses` write what goes back. `room` holds the page's
-conversations, `metrics` counts, `run` opens the port. Nothing here knows a model: a script is served as well as a
-network.
+conversations, `metrics` counts, `spec` is the OpenAPI document, `run` opens the port and `connection` guards it.
+Nothing here knows a model: a script is served as well as a network.
 """
 
 from typing import TYPE_CHECKING

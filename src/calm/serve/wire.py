@@ -20,10 +20,11 @@ READ = LENGTHS | {
     "stream_options",
     "stop",
 }
+UNSURE = "log-probabilities are not offered: tokens that the tools' schemas force have none"
 FINE: dict[str, tuple[Any, str]] = {
     "n": (1, "one choice is all there is"),
-    "logprobs": (False, "log-probabilities are not offered"),
-    "top_logprobs": (0, "log-probabilities are not offered"),
+    "logprobs": (False, UNSURE),
+    "top_logprobs": (0, UNSURE),
     "functions": ([], "`functions` is the retired form; send `tools`"),
     "function_call": ("none", "`function_call` is the retired form; send `tool_choice`"),
     "response_format": ({"type": "text"}, "only plain text is offered; use a tool for JSON"),
