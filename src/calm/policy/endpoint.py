@@ -13,7 +13,7 @@ import re
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
@@ -129,7 +129,7 @@ class Endpoint:
         began = time.monotonic()
         return self._step(self._read(self._sent(self._body(conversation))), began)
 
-    def stream(self, conversation: Conversation) -> Iterator[Piece | Step]:
+    def stream(self, conversation: Conversation) -> Generator[Piece | Step]:
         """Pieces as the server writes them, then the step they make; a server that does not stream is heard at once.
 
         Raises:
