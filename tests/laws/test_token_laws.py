@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from calm.conversation import Assistant, Conversation, User
+from calm.conversation import Assistant, Call, Conversation, User
 from calm.errors import FormatError
 from calm.format import react
 from calm.format.react import CHATML, LLAMA3, TAGS, Markers
-from calm.format.tokens import Codec
+from calm.format.tokens import Codec, characters
 from tests.laws.strategies import conversations, steps, texts
 
 few = settings(max_examples=50, deadline=None)
@@ -95,6 +95,21 @@ def test_generated_ids_are_read_back_as_the_step(said, step):
     start = Conversation(messages=(User(content=said),))
     ids = coder.row(start.add(step)).ids[len(coder.prompt(start)) :]
     assert coder.read(ids) == react.parse_step("".join(span.text for span in react.step_spans(step)))
+
+
+halves = st.lists(texts | st.characters(categories=["Cs"]), max_size=5).map("".join)
+
+
+@few
+@given(said=halves, key=halves, value=halves)
+def test_half_a_character_anywhere_is_one_replacement_and_whole_text_is_as_it_was(said, key, value):
+    step = Assistant(thought=said, calls=(Call(name="f", arguments={key: value}),), text=said)
+    conversation = Conversation(messages=(User(content=said), step))
+    text = react.text(conversation)
+    ids = codec(CHATML, True).encode(react.render(conversation)).ids
+    assert codec(CHATML, True).tokenizer.decode(ids, skip_special_tokens=False) == characters(text)
+    assert characters(text).encode()
+    assert characters(said) == said or any("\ud800" <= letter <= "\udfff" for letter in said)
 
 
 def test_only_the_last_step_is_learned_where_asked():

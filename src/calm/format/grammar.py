@@ -2,6 +2,10 @@
 
 Names, required arguments, types, enums and nesting are held to each tool's JSON Schema; thought and reply are free text
 without `<`, so no tag can open inside them, and both are capped, because a small model may never end them by itself.
+
+In a string of a call the grammar reads `<` as itself. Rendering writes `LESS`, an escape that llguidance's strings do
+not know, so a decoder must put the one for the other (`policy/local/constrain.py` does). One that does not may write a
+tag inside a value: that call is then read as Garbled, its JSON cut in a string; never as another call.
 """
 
 from collections.abc import Sequence
@@ -13,6 +17,8 @@ from calm.format.react import CALL, THINK, UNCALL, UNTHINK
 
 Choice = Literal["auto", "required", "none"]
 SEPARATORS = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": ", "lenient": True}
+LESS = "\\u003c"
+"""How JSON spells `<` in our text, see `react.compact`."""
 MAX_CALLS, MAX_THOUGHT, MAX_REPLY = 8, 400, 1200
 
 
@@ -31,14 +37,27 @@ body: %json {dumps(any_call(tools))}
 
 def any_call(tools: Sequence[Tool]) -> dict[str, Any]:
     """The JSON Schema of `{"name": ..., "arguments": {...}}` for one of the tools."""
-    return {"anyOf": [_call(tool) for tool in tools], "x-guidance": SEPARATORS}
+    calls = [_call(tool, f"#/anyOf/{place}/properties/arguments") for place, tool in enumerate(tools)]
+    return {"anyOf": calls, "x-guidance": SEPARATORS}
 
 
-def _call(tool: Tool) -> dict[str, Any]:
-    arguments = {"additionalProperties": False, **tool.parameters, "type": "object"}
+def _call(tool: Tool, place: str) -> dict[str, Any]:
+    arguments = {"additionalProperties": False, **_moved(tool.parameters, place), "type": "object"}
     return {
         "type": "object",
         "properties": {"name": {"const": tool.name}, "arguments": arguments},
         "required": ["name", "arguments"],
         "additionalProperties": False,
     }
+
+
+def _moved(schema: Any, place: str) -> Any:
+    """The schema with every `$ref` into itself leading to where it now stands, at `place` in a larger one."""
+    if isinstance(schema, list):
+        return [_moved(part, place) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    moved = {key: _moved(part, place) for key, part in schema.items()}
+    if isinstance(reference := schema.get("$ref"), str) and reference.startswith("#"):
+        moved["$ref"] = place + reference[1:]
+    return moved

@@ -2,9 +2,11 @@
 
 Control spans become their single token where the vocabulary has one; everything else is encoded with special tokens
 switched off, so text in a message can never become a marker. Spans are encoded piece by piece between changes of part,
-so the ids of a prompt are a prefix of the ids of everything that continues it.
+so the ids of a prompt are a prefix of the ids of everything that continues it. Half of a surrogate pair, which JSON can
+spell and no tokenizer can take, is read as U+FFFD here and stays what it is in the conversation.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -19,6 +21,12 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 ALL_PARTS: tuple[Part, ...] = ("thought", "call", "text")
+_HALVES = re.compile("[\ud800-\udfff]")
+
+
+def characters(text: str) -> str:
+    """Text as a model can be given it: two halves of a surrogate pair are one character, a lone one is U+FFFD."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if _HALVES.search(text) else text
 
 
 class Encoded(NamedTuple):
@@ -113,4 +121,4 @@ class Codec:
         return self._text(text) if token is None else [token]
 
     def _text(self, text: str) -> list[int]:
-        return self.tokenizer.encode(text, add_special_tokens=False).ids if text else []
+        return self.tokenizer.encode(characters(text), add_special_tokens=False).ids if text else []

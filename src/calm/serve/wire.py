@@ -95,11 +95,13 @@ def asked(body: dict[str, Any], can: Can, unread: tuple[str, ...] = ()) -> Asked
     except FormatError as fault:
         raise Refusal(f"messages or tools cannot be read: {fault}", param="messages") from fault
     options = body.get("stream_options")
+    if not isinstance(options, dict | None):
+        raise Refusal(f"stream_options: is {type(options).__name__}, not an object", param="stream_options")
     return Asked(
         *_choice(body.get("tool_choice"), conversation, can.forces),
-        parallel=body.get("parallel_tool_calls") is not False,
-        stream=body.get("stream") is True,
-        counted=isinstance(options, dict) and options.get("include_usage") is True,
+        parallel=_flag(body, "parallel_tool_calls", True),
+        stream=_flag(body, "stream", False),
+        counted=_flag(options or {}, "include_usage", False),
         stop=_stops(body.get("stop")),
         longest=_longest(body),
         ignored=unread,
@@ -134,8 +136,15 @@ def _choice(choice: Any, conversation: Conversation, forces: bool) -> tuple[Conv
     raise Refusal(f"tool_choice: {why} (got {choice!r:.80})", 400, "unsupported_parameter", "tool_choice")
 
 
+def _flag(options: dict[str, Any], name: str, otherwise: bool) -> bool:
+    value = options.get(name)
+    if not isinstance(value, bool | None):
+        raise Refusal(f"{name}: write true or false (got {value!r:.80})", param=name)
+    return otherwise if value is None else value
+
+
 def _stops(value: Any) -> tuple[str, ...]:
-    words = [value] if isinstance(value, str) else value or []
+    words = [value] if isinstance(value, str) else [] if value is None else value
     if not isinstance(words, list) or len(words) > STOPS or not all(isinstance(w, str) and w for w in words):
         raise Refusal(f"stop: write a text or up to {STOPS} of them, none empty (got {value!r:.80})", param="stop")
     return tuple(words)
@@ -154,7 +163,8 @@ def _longest(body: dict[str, Any]) -> int | None:
 def offered(body: dict[str, Any], fine: Mapping[str, tuple[Any, str]]) -> None:
     """Refuse options that would change what an answer is."""
     for option, (value, why) in fine.items():
-        if body.get(option) not in (None, value):
+        given = body.get(option)
+        if given is not None and (given != value or isinstance(given, bool) is not isinstance(value, bool)):
             raise Refusal(f"{option}: {why} (got {body[option]!r:.80})", code="unsupported_parameter", param=option)
 
 

@@ -14,6 +14,7 @@ from calm.hub.wheels import Progress
 from calm.policy import Usage
 from calm.policy.local import engine as engines
 from calm.policy.local.engine import Engine
+from calm.policy.local.grounded import Spans
 from calm.policy.local.turn import Turn, Wish, shared
 
 ADAPTER = "adapter_model.safetensors"
@@ -31,7 +32,9 @@ class Local:
     `engine.kind` says what computes ("openvino int8"), `engine.rung` why nothing faster does. With `constrained` every
     call is valid, by grammar, and a thought or reply near `max_tokens` is brought to its end; `hurried` says so of the
     last one, whose last words may be cut short. Without it the model may say anything. What cannot be read is Garbled,
-    and so is what `max_tokens` cut off: always where that is in a call, whose values nobody could trust.
+    and so is what `max_tokens` cut off: always where that is in a call, whose values nobody could trust. `grounded` is
+    a number of logits by which the strings of calls lean towards what the user and the tools said; 0, the default, is
+    as the model would have it. It needs `constrained`.
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class Local:
         self.name, self.engine, self.codec = name, engine, codec
         self.constrained, self.max_tokens = constrained, max_tokens
         self.choice: grammar.Choice = "auto"
+        self.grounded = 0.0
         self.usage, self.hurried = Usage(0, 0, 0, 0.0), False
         self._idle: list[Engine] = []
         self._constraint: Constraint | None = None
@@ -217,5 +221,6 @@ class Local:
                 raise MissingExtra("constrained decoding", "local", error.name or "llguidance") from error
             self._constraint = Constraint(self.codec)
         rules = self._constraint.fresh()
-        rules.begin(grammar.step(conversation.tools, choice))
+        spans = Spans.of(conversation, self.grounded) if self.grounded else None
+        rules.begin(grammar.step(conversation.tools, choice), spans)
         return rules

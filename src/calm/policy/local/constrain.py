@@ -1,7 +1,12 @@
-"""Holding a model to a grammar with llguidance: which tokens may come next, and which must (no model call)."""
+"""Holding a model to a grammar with llguidance: which tokens may come next, and which must (no model call).
+
+The grammar reads `<` in a string of a call and what is written is its escape, as `format/react.py` renders it: so a
+value may hold any `<`, also where a tool's own enum has a tag in it, and none can open or close a block.
+"""
 
 import re
-from functools import cache
+from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, Literal
 
 import llguidance
@@ -9,11 +14,35 @@ import llguidance.numpy
 import numpy as np
 
 from calm.errors import FormatError
+from calm.format import Span
+from calm.format.grammar import LESS
 from calm.format.react import CALL, THINK, UNTHINK
-from calm.format.tokens import Codec
+from calm.format.tokens import Codec, characters
+from calm.policy.local.grounded import Spans
 from calm.policy.local.weights import Array
 
 Place = Literal["thought", "reply"]
+_ESCAPING = re.compile(r"\\u003c?$")
+"""The end of a text that is about to be, or just became, the escape of `<`: a grammar's strings have no such escape."""
+
+
+class Table:
+    """A tokenizer as llguidance sees it, and the tokens that have `<` in them."""
+
+    def __init__(self, codec: Codec) -> None:
+        self.size = codec.tokenizer.get_vocab_size(with_added_tokens=True)
+        self.tokenizer = llguidance.LLTokenizer(codec.tokenizer.to_str(), n_vocab=self.size, eos_token=codec.stop)
+        self.texts = [self.tokenizer.decode_bytes([i]).decode("utf-8", "replace") for i in range(self.size)]
+        tagged = [i for i, text in enumerate(self.texts) if "<" in text]
+        self.tagged = frozenset(tagged)
+        self.starting = np.array([i for i in tagged if self.texts[i].startswith("<")], np.int64)
+        self.torn = np.array([i for i in tagged if "\ufffd" in self.texts[i]], np.int64)
+        """Half a character beside a `<`: nobody needs them, and they could not be written as an escape."""
+
+    @cached_property
+    def ids(self) -> dict[str, int]:
+        """Tokens by their text; what is half a character cannot be found."""
+        return {text: i for i, text in enumerate(self.texts) if "\ufffd" not in text}
 
 
 class Constraint:
@@ -21,10 +50,8 @@ class Constraint:
 
     def __init__(self, codec: Codec) -> None:
         self.codec, self.stop = codec, codec.stop
-        self._starting = cache(self._tokens_like)
-        size = codec.tokenizer.get_vocab_size(with_added_tokens=True)
-        self._tokenizer = llguidance.LLTokenizer(codec.tokenizer.to_str(), n_vocab=size, eos_token=codec.stop)
-        self._mask = llguidance.numpy.allocate_token_bitmask(1, size)
+        self.table = Table(codec)
+        self._mask = llguidance.numpy.allocate_token_bitmask(1, self.table.size)
 
     def fresh(self) -> "Constraint":
         """Another constraint over the same table, for a step that is decoded at the same time."""
@@ -32,14 +59,16 @@ class Constraint:
         other.__dict__ = {**self.__dict__, "_mask": self._mask.copy()}
         return other
 
-    def begin(self, grammar: str) -> None:
-        """Start a step.
+    def begin(self, grammar: str, spans: Spans | None = None) -> None:
+        """Start a step; values of its calls lean towards `spans`.
 
         Raises:
             FormatError: the grammar cannot be built, usually because of a tool's schema.
         """
         self._written: list[int] = []
-        self._matcher = llguidance.LLMatcher(self._tokenizer, grammar, log_level=0)
+        self._matched: list[int] = []
+        self._spans = spans
+        self._matcher = llguidance.LLMatcher(self.table.tokenizer, characters(grammar), log_level=0)
         if self._matcher.is_error():
             raise FormatError(f"the tools' schemas make no grammar: {self._matcher.get_error()[:300]}")
 
@@ -48,15 +77,69 @@ class Constraint:
 
         With `ending` the best of those tokens that bring that place to its end.
         """
-        token = self._best(logits) if ending is None else self._last(logits, ending)
-        if token == self.stop:
-            return [token]
-        self._matcher.consume_token(token)
+        if self._spans and self._spans.weight:
+            logits = self._spans.lift(logits, self._body(self._written), self.table.ids)
+        said = self._escape(int(logits.argmax())) if ending is None else None
+        if not said:
+            token = self._best(logits) if ending is None else self._last(logits, ending)
+            if token == self.stop:
+                return [token]
+            said = self._consume([token])
         forced = self._matcher.compute_ff_tokens()
-        self._matcher.consume_tokens(forced)
-        self._written += [token, *forced]
+        said += self._consume(forced)
         over = self._matcher.is_stopped()
-        return [token, *forced, *([self.stop] if over and self.stop not in forced else [])]
+        return [*said, *([self.stop] if over and self.stop not in forced else [])]
+
+    def _consume(self, tokens: Sequence[int]) -> list[int]:
+        """Go on in the grammar; gives the ids that write it, where `<` in a string is an escape."""
+        if not tokens:
+            return []
+        self._matcher.consume_tokens(list(tokens))
+        self._matched += tokens
+        before = len(self._written)
+        for token in tokens:
+            self._written += self._spelled(token) if token in self.table.tagged else [token]
+        return self._written[before:]
+
+    def _spelled(self, token: int) -> list[int]:
+        text, body = self.table.texts[token], self._body(self._written)
+        new = "".join(LESS if c == "<" and quoted(body + text[:i]) else c for i, c in enumerate(text))
+        return [token] if new == text else self._ids(new)
+
+    def _escape(self, token: int) -> list[int] | None:
+        """Write a token that spells the escape of `<`, which to the grammar is the letter itself; None if it does not.
+
+        The escape's beginning was taken for another one's, so the grammar is led back to before it.
+        """
+        if not (found := self._escaping(token)):
+            return None
+        whole, count = self.table.texts[token], 0
+        while len(whole) < len(found):
+            count += 1
+            whole = self.table.texts[self._matched[-count]] + whole
+        meant = self.table.tokenizer.tokenize_str(whole.removesuffix(found) + "<")
+        taken = self._matched[len(self._matched) - count :]
+        self._matcher.rollback(count)
+        if self._matcher.validate_tokens(meant) < len(meant):
+            self._matcher.consume_tokens(taken)
+            return None
+        self._matcher.consume_tokens(meant)
+        self._matched[len(self._matched) - count :] = meant
+        said = [token, *self._ids(LESS.removeprefix(found))]
+        self._written += said
+        return list(said)
+
+    def _escaping(self, token: int) -> str:
+        """The escape of `<`, or all but its last letter, if that is what the token would bring to its end."""
+        text = self.table.texts[token]
+        if not text.endswith(("3", "3c")):
+            return ""
+        body = self._body(self._written) + text
+        found = _ESCAPING.search(body)
+        return found[0] if found and quoted(body[: found.start()], whole=True) else ""
+
+    def _ids(self, text: str) -> list[int]:
+        return self.codec.encode([Span(text)]).ids
 
     @property
     def complete(self) -> bool:
@@ -67,7 +150,7 @@ class Constraint:
         """The model's own choice where it is permitted, which is far cheaper to ask than what else would be."""
         token = int(logits.argmax())
         allowed = self._matcher.is_accepting() if token == self.stop else self._matcher.validate_tokens([token])
-        if allowed and not (token in self._starting(".*<") and self._in_string()):
+        if allowed and token not in self.table.torn:
             return token
         return int(np.where(self._allowed(len(logits)), logits, -np.inf).argmax())
 
@@ -75,7 +158,7 @@ class Constraint:
         if self.complete:
             return self.stop
         allowed = self._allowed(len(logits))
-        ids = self._starting("<")  # what ends a thought
+        ids = self.table.starting  # what ends a thought
         if ending == "thought" and len(ids := ids[allowed[ids]]):
             return int(ids[logits[ids].argmax()])
         return int(np.where(allowed, logits, -np.inf).argmax())
@@ -95,21 +178,20 @@ class Constraint:
         calling = rest.lstrip().startswith(CALL)
         return "reply" if left <= 4 and not calling else None  # a character may be of four tokens
 
-    def _in_string(self) -> bool:
-        """Whether the step stands within a string of a call's JSON."""
-        _, call, body = self.codec.text(self._written).rpartition(CALL)
-        return bool(call) and re.sub(r"\\.", "", body).count('"') % 2 == 1
+    def _body(self, written: list[int]) -> str:
+        """The JSON of the call that is being written, as far as it is; what follows a call has no quotes to mind."""
+        return self.codec.text(written).rpartition(CALL)[2] if CALL in self.codec.text(written) else ""
 
     def _allowed(self, size: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
         llguidance.numpy.fill_next_token_bitmask(self._matcher, self._mask, 0)
         found = np.zeros(size, np.bool_)  # a model may have more rows than its tokenizer has tokens
         bits = np.unpackbits(self._mask.view(np.uint8), bitorder="little")[:size]
         found[: len(bits)] = bits
-        tagged = self._starting(".*<")  # the format writes `<` in JSON as an escape, so that no value can hold a tag
-        if self._in_string() and found.sum() > found[tagged].sum():
-            found[tagged] = False
+        found[self.table.torn] = False
         return found
 
-    def _tokens_like(self, beginning: str) -> np.ndarray[Any, np.dtype[np.int64]]:
-        vocabulary = self.codec.tokenizer.get_vocab(with_added_tokens=False)
-        return np.array(sorted(i for token, i in vocabulary.items() if re.match(beginning, token)), np.int64)
+
+def quoted(body: str, *, whole: bool = False) -> bool:
+    """Whether JSON that is not finished stands within a string; with `whole` not in the middle of an escape."""
+    bare = re.sub(r"\\.", "", body)
+    return bare.count('"') % 2 == 1 and not (whole and bare.endswith("\\"))
