@@ -8,6 +8,7 @@ import pytest
 from calm.agent import converse
 from calm.conversation import Assistant, Call, Conversation, Garbled, Observation, Tool, User
 from calm.errors import HubError, UsageError
+from calm.policy import ground
 from calm.policy.endpoint import Endpoint, Unreachable, base, retry_after
 from calm.policy.pace import Pace
 from calm.policy.scripted import Scripted
@@ -205,3 +206,9 @@ def test_retry_after_reads_seconds_and_dates_and_nothing_else():
     assert retry_after("7") == 7.0
     assert retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0.0
     assert [retry_after(x) for x in ("", "soon", "-1", "1.5.2")] == [None] * 4
+
+
+def test_grounding_is_refused_where_values_are_decoded_elsewhere():
+    with pytest.raises(UsageError, match=r"grounded: 2 needs a local model"):
+        ground(Endpoint.named("openai:any@http://127.0.0.1:1"), 2)
+    assert isinstance(ground(Endpoint.named("openai:any@http://127.0.0.1:1"), 0), Endpoint)

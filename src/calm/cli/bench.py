@@ -18,6 +18,7 @@ def bench(  # noqa: PLR0913  # one flag per thing a user may say
     only: tuple[str, ...] = (),
     sample_seed: int = 0,
     constrained: bool = True,
+    grounded: float = 0.0,
     max_tokens: int = 256,
     protocol: str | None = None,
     resume: bool = True,
@@ -38,6 +39,7 @@ def bench(  # noqa: PLR0913  # one flag per thing a user may say
         only: tasks of these categories, e.g. --only 'live_*' --only simple; what is there of others is kept.
         sample_seed: another fixed sample.
         constrained: hold calls to the tools' schemas while decoding (local models).
+        grounded: prefer values that the conversation holds, by so much on their logits, e.g. 2 (local models).
         max_tokens: longest step in tokens; a longer one is Garbled, words under the grammar are brought to their end.
         protocol: how one benchmark prompts, reads and judges (bfcl: v3-2025-02, v4-2026-03,
             native-v4-2026-03; api_bank: hammer; multiwoz: offline).
@@ -58,7 +60,7 @@ def bench(  # noqa: PLR0913  # one flag per thing a user may say
     if protocol and len(names) != 1:
         raise UsageError(f"--protocol is for one benchmark, not {len(names) or 'all'}; name one")
     asked = {"limit": limit, "only": only, "sample_seed": sample_seed, "concurrency": concurrency, "budget": budget}
-    settings = {"constrained": constrained, "max_tokens": max_tokens}
+    settings = {"constrained": constrained, "max_tokens": max_tokens, **({"grounded": grounded} if grounded else {})}
     if not model.startswith("openai:"):
         settings["precision"] = "f16"  # eight bits are for talking: reported scores are the model's own
     plan = check(Plan, {**asked, "model": settings}, "calm bench")
@@ -76,19 +78,22 @@ def bench(  # noqa: PLR0913  # one flag per thing a user may say
 def _policy(model: str, plan: Any, rate: str | None, tick: screen.Tick) -> Generator[Any]:
     """The policy of that name: an endpoint at its pace, a local model alone or decoding together."""
     from calm.errors import UsageError
-    from calm.policy import load
+    from calm.policy import ground, load
 
+    settings = dict(plan.model)
+    weight = settings.pop("grounded", 0.0)
     if model.startswith("openai:"):
         from calm.policy.endpoint import Endpoint
         from calm.policy.pace import Pace
 
-        yield Endpoint.named(model, max_tokens=plan.model["max_tokens"], pace=Pace.named(rate))
+        endpoint = Endpoint.named(model, max_tokens=settings["max_tokens"], pace=Pace.named(rate))
+        yield ground(endpoint, weight)
         return
     if rate or plan.budget:
         raise UsageError(f"--rate and --budget are for openai:MODEL@URL; {model} runs here and costs nothing")
     from calm.policy.local.together import for_threads
 
-    with for_threads(load(model, **plan.model, progress=tick), plan.concurrency) as policy:
+    with for_threads(ground(load(model, **settings, progress=tick), weight), plan.concurrency) as policy:
         yield policy
 
 

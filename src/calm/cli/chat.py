@@ -23,7 +23,7 @@ from calm.cli.toolbox import Sources, asking, gathered, guarded, refusing, typed
 from calm.conversation import Conversation, State, System, User, by_name, to_row
 from calm.errors import CalmError, StorageError, UsageError
 from calm.files import dumps
-from calm.policy import Policy, load
+from calm.policy import Policy, ground, load
 from calm.report.words import pretty, value
 from calm.world import Toolbox
 from calm.world.guard import Approve, Guarded, ask_if_tainted, marked
@@ -163,6 +163,7 @@ def chat(  # noqa: PLR0913  # one flag per thing a user may say
     yes: Annotated[bool, Parameter(negative="")] = False,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
     constrained: bool = True,
+    grounded: float = 0.0,
     session: str | None = None,
     sessions: Path | None = None,
     save: Path | None = None,
@@ -188,6 +189,7 @@ def chat(  # noqa: PLR0913  # one flag per thing a user may say
             terminal you are still asked where an argument is from a tool's result and not from you.
         dry_run: Run no tool that changes something; the model is told what would have been done.
         constrained: Hold calls to the tools' schemas while decoding; local models only.
+        grounded: Prefer values that the conversation holds, by so much on their logits, e.g. 2; local models only.
         session: Go on with the session of this name, or begin it. In a terminal a new one is begun by default.
         sessions: The file of sessions; by default calm/sessions.db in XDG_DATA_HOME or ~/.local/share.
         save: Append the conversation to this JSONL file when it ends; `calm show` opens it.
@@ -196,7 +198,7 @@ def chat(  # noqa: PLR0913  # one flag per thing a user may say
     sources, terminal = Sources(tools, openapi, mcp, include), sys.stdin.isatty() and sys.stdout.isatty()
     kit = _kit(world, sources, yes, dry_run)
     with progress() as tick:
-        policy = load(model, constrained=constrained, progress=tick)
+        policy = ground(load(model, constrained=constrained, progress=tick), grounded)
     start = Conversation(
         id=f"chat-{uuid.uuid4().hex[:12]}",
         tools=kit.toolbox_at(Conversation()).tools,

@@ -12,7 +12,7 @@ from calm.cli.screen import progress
 from calm.cli.toolbox import Sources, gathered, guarded, refusing
 from calm.errors import UsageError
 from calm.files import dumps
-from calm.policy import load
+from calm.policy import ground, load
 from calm.policy.local.together import for_threads
 from calm.serve import app
 from calm.serve.http import Settings
@@ -42,6 +42,7 @@ def serve(  # noqa: PLR0913  # one flag per thing a user may say
     yes: Annotated[bool, Parameter(negative="")] = False,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
     constrained: bool = True,
+    grounded: float = 0.0,
     max_tokens: int = 256,
 ) -> None:
     """Serve a model to any OpenAI client, and a chat page at /, until Ctrl-C.
@@ -68,6 +69,7 @@ def serve(  # noqa: PLR0913  # one flag per thing a user may say
         yes: Run tools that change something without asking; otherwise the page asks.
         dry_run: Run no tool that changes something; the model is told what would have been done.
         constrained: Hold calls to the tools' schemas while decoding; local models only.
+        grounded: Prefer values that the conversation holds, by so much on their logits, e.g. 2; local models only.
         max_tokens: Longest answer, in tokens; a request may ask for less.
     """
     if waiting < 0:
@@ -75,7 +77,7 @@ def serve(  # noqa: PLR0913  # one flag per thing a user may say
     key = api_key or os.environ.get("CALM_API_KEY")
     toolbox, origin = _toolbox(Sources(tools, openapi, mcp, include), world, yes, dry_run)
     with progress() as tick:
-        policy = load(model, constrained=constrained, max_tokens=max_tokens, progress=tick)
+        policy = ground(load(model, constrained=constrained, max_tokens=max_tokens, progress=tick), grounded)
     hosts = (*LOCAL, host) if host in LOCAL else ()
     known = name or policy.name
     settings = Settings(model=known, api_key=key, waiting=waiting, origins=tuple(cors), hosts=hosts)

@@ -8,6 +8,7 @@
 from typing import Literal, NamedTuple, Protocol
 
 from calm.conversation import Conversation, Step
+from calm.errors import UsageError
 from calm.hub.wheels import Progress
 
 Engine = Literal["auto", "openvino", "torch", "numpy"]
@@ -65,3 +66,16 @@ def load(
     return Local.load(
         name, constrained=constrained, max_tokens=max_tokens, engine=engine, precision=precision, progress=progress
     )
+
+
+def ground(policy: Policy, weight: float) -> Policy:
+    """The policy, preferring string values that the conversation holds by `weight` on their logits; 0 changes nothing.
+
+    Raises:
+        UsageError: it decodes elsewhere, or without the grammar that says where a value begins.
+    """
+    if weight:
+        if not getattr(policy, "constrained", False):
+            raise UsageError(f"grounded: {weight} needs a local model that is held to the schemas; leave one out")
+        setattr(policy, "grounded", weight)  # noqa: B010 - a Local, which only policy.local may name
+    return policy
