@@ -176,6 +176,7 @@ def test_training_goes_on_from_an_adapter_that_is_named_as_base(recipe, tmp_path
     assert config.read_text() == config_again.read_text()
     for name, weight in load_file(weights).items():
         torch.testing.assert_close(load_file(weights_again)[name], weight, atol=1e-7, rtol=0)
+    assert f"| goes on from | the adapter `{begun}`" in (again / "README.md").read_text()
     assert hashes([weights]).items() <= read_manifest(again)["inputs"].items()
 
 

@@ -8,6 +8,9 @@ from cyclopts import Parameter
 from calm.cli import screen
 from calm.errors import MissingExtra, UsageError
 
+BEFORE = "before"
+"""The folder of a published model that tells of the run whose adapter its own went on from."""
+
 
 def publish(
     folder: Path,
@@ -89,6 +92,7 @@ def _sections(folder: Path, found: dict[str, Any]) -> list[Any]:
     from calm.report.boards import section
     from calm.report.runs import load, sections
 
-    head, *others = sections(load([folder, folder / "runs"]))
+    trained = [folder, *(home for home in [folder / BEFORE] if home.is_dir())]
+    head, *others = sections(load([*trained, folder / "runs"]))
     own, base = found.get("bfcl_v3"), found["base"].get("bfcl_v3", {})
     return [head, *([section(folder.name, 0.135, own, base)] if own else []), *others]

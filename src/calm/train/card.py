@@ -139,7 +139,9 @@ def _training(recipe: TrainRecipe) -> str:
     optimiser, lora = recipe.optimiser, recipe.lora
     method = "every weight" if recipe.method == "full" else f"rank {lora.rank}, alpha {lora.alpha}, all linear layers"
     stages = ", then ".join(f"{stage.name} ({', '.join(stage.rows)})" for stage in recipe.stages)
+    begun = (Path(recipe.base) / "adapter_config.json").is_file()
     rows = {
+        **({"goes on from": f"the adapter `{recipe.base}`, whose own card says what it saw"} if begun else {}),
         "method": f"{recipe.method}: {method}",
         "stages": stages or "one pass order, all rows interleaved",
         "passes": f"{recipe.epochs:g}",
