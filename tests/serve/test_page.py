@@ -73,7 +73,8 @@ class Browser:
             if answer.get("id") == number:
                 assert "error" not in answer, answer
                 return answer["result"]
-            if answer.get("method") in ("Runtime.exceptionThrown", "Log.entryAdded"):
+            mine = answer.get("sessionId") == self._session  # pages of tests that are over may still complain
+            if mine and answer.get("method") in ("Runtime.exceptionThrown", "Log.entryAdded"):
                 self.complaints.append(json.dumps(answer["params"]))
 
     def _read(self):

@@ -7,9 +7,12 @@ and lies within one line and within quotes, so the values of a tool's JSON are s
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from calm.conversation import Conversation, Observation, User
-from calm.policy.local.weights import Array
+
+if TYPE_CHECKING:
+    from calm.policy.local.weights import Array
 
 _APART = re.compile(r'["\\\x00-\x1f\x7f]+')
 _WORD = re.compile(r"(?<!\w)\S")
@@ -37,7 +40,7 @@ class Spans:
         """The spans of a conversation; what the model itself said is none."""
         return cls((m.content for m in conversation.messages if isinstance(m, User | Observation)), weight)
 
-    def lift(self, logits: Array, body: str, ids: Mapping[str, int]) -> Array:
+    def lift(self, logits: "Array", body: str, ids: Mapping[str, int]) -> "Array":
         """The logits with the bonus, in a string value of a call's JSON; elsewhere as they are."""
         value = opened(body)
         if value is None:
