@@ -80,7 +80,7 @@ class Show:
             adapter = stages.adapter(self.folder, data, lambda event: self.trained(event, tick))
         with self.stage("5  the tuned model books a table"):
             second = self.talks(load(str(adapter), max_tokens=MOST))
-        with self.stage("6  calm-135m, which had an hour of training, books a table"):
+        with self.stage("6  calm-135m, which was trained for two and a half hours, books a table"):
             third = self.talks(load(PUBLISHED, max_tokens=MOST))
         with self.stage("7  the first two are judged on slices of the benchmarks"), screen.progress() as tick:
             judged = [
