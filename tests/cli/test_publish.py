@@ -6,6 +6,7 @@ from shutil import copytree
 import pytest
 import yaml
 from safetensors.torch import load_file
+from tokenizers import Tokenizer
 
 from calm.bench import named
 from calm.bench.figures import figures
@@ -18,7 +19,9 @@ from calm.cli.publish import publish
 from calm.conversation import write
 from calm.data.sources.town import read_town
 from calm.errors import DataError, UsageError
+from calm.files import sha256
 from calm.policy.scripted import Silent
+from calm.recipe import read_manifest
 from calm.train.loop import train
 from calm.train.recipe import TrainRecipe
 
@@ -44,6 +47,22 @@ def test_the_weights_are_rounded_once_and_load_as_an_adapter(made):
     assert {"adapter_config.json", "tokenizer.json", "chat_template.jinja"} <= {
         p.name for p in (made / "model").iterdir()
     }
+
+
+def test_every_hash_of_the_manifest_is_of_what_lies_there(made):
+    outputs = read_manifest(made / "model")["outputs"]
+    assert {"adapter_model.safetensors", "tokenizer.json"} <= outputs.keys()
+    assert outputs == {name: sha256(made / "model" / name) for name in outputs}
+
+
+def test_the_tokenizer_is_written_shorter_and_gives_the_same_ids(made):
+    whole, lean = (made / name / "tokenizer.json" for name in ("adapter", "model"))
+    assert lean.stat().st_size < whole.stat().st_size / 2
+    read = [Tokenizer.from_file(str(path)) for path in (whole, lean)]
+    for conversation in read_town(3, 5):
+        text = " ".join(str(message) for message in conversation.messages)
+        assert read[0].encode(text).ids == read[1].encode(text).ids
+    assert read[0].to_str() == read[1].to_str()
 
 
 def test_publishing_again_judges_the_stored_answers_and_changes_no_byte(made):
