@@ -1,9 +1,7 @@
 """Paraphrase: words change, calls and values do not; what a model gets wrong stays as it was and is counted."""
 
 import json
-import threading
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -15,6 +13,7 @@ from calm.data import Reject
 from calm.data.paraphrase import Paraphrase, fault, locked, paraphrased
 from calm.errors import HubError, RecipeError
 from calm.recipe import check
+from tests.answering import Reply, answering
 
 ASKED = "Please book a table for 4 at Harbour House on Friday."
 ROW: Any = Conversation(
@@ -35,30 +34,14 @@ def rewording(change):
     """A chat server that answers turns with `change(turn)` (None: refuses); its address and the turns it was asked."""
     asked = []
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            turn = body["messages"][-1]["content"].partition("Turn: ")[2]
-            asked.append(turn)
-            message = {"role": "assistant", "content": change and change(turn)}
-            answer = json.dumps({"choices": [{"message": message}]}).encode()
-            self.send_response(200 if change else 404)
-            self.send_header("content-length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
+    def reply(request):
+        turn = json.loads(request.body)["messages"][-1]["content"].partition("Turn: ")[2]
+        asked.append(turn)
+        message = {"role": "assistant", "content": change and change(turn)}
+        return Reply(200 if change else 404, {}, json.dumps({"choices": [{"message": message}]}).encode())
 
-        def log_message(self, format, *args):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"openai:m@http://127.0.0.1:{server.server_port}", asked
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with answering(reply) as (url, _):
+        yield f"openai:m@{url}", asked
 
 
 def run(items, recipe) -> list[Any]:

@@ -5,7 +5,7 @@
 `calm-135m`, or `openai:MODEL@URL`; `load` turns the name into a policy.
 """
 
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 from calm.conversation import Conversation, Step
 from calm.errors import UsageError
@@ -68,6 +68,14 @@ def load(
     )
 
 
+@runtime_checkable
+class Constrained(Protocol):
+    """A policy that can hold its calls to the tools' schemas, and the values in them to what was said."""
+
+    constrained: bool
+    grounded: float
+
+
 def ground(policy: Policy, weight: float) -> Policy:
     """The policy, preferring string values that the conversation holds by `weight` on their logits; 0 changes nothing.
 
@@ -75,7 +83,7 @@ def ground(policy: Policy, weight: float) -> Policy:
         UsageError: it decodes elsewhere, or without the grammar that says where a value begins.
     """
     if weight:
-        if not getattr(policy, "constrained", False):
+        if not (isinstance(policy, Constrained) and policy.constrained):
             raise UsageError(f"grounded: {weight} needs a local model that is held to the schemas; leave one out")
-        setattr(policy, "grounded", weight)  # noqa: B010 - a Local, which only policy.local may name
+        policy.grounded = weight
     return policy

@@ -120,8 +120,8 @@ def resumable(found: Found, recipe: TrainRecipe) -> None:
         raise UsageError(f"base: {found.name} is an adapter; method: full trains a whole model, so merge it first")
     ours, theirs = config(found, recipe), read_json((found.adapter or found.base) / "adapter_config.json")
     for key in ("peft_type", "r", "lora_alpha", "target_modules", "use_rslora", "use_dora"):
-        there = sorted(theirs[key]) if key == "target_modules" else theirs.get(key, False)
-        if there != ours[key]:
+        there = theirs.get(key, False)
+        if (sorted(there) if isinstance(there, list) else there) != ours[key]:
             raise UsageError(f"base: {found.name}: its {key} is {there!r}, the recipe's {ours[key]!r}; {LIKE_IT}")
 
 
