@@ -53,10 +53,21 @@ def summed(model, count, parts, learned=100):
     return loss, [weight.grad.clone() for _, weight in model.trained()]
 
 
-def test_the_order_of_a_steps_conversations_moves_no_bit(model, parts):
-    (loss, forth), (again, back) = summed(model, 2, parts), summed(model, 2, parts[::-1])
-    assert loss == again
-    assert all(torch.equal(a, b) for a, b in zip(forth, back, strict=True))
+class Listening:
+    """A model that notes how long the conversations are that it is given."""
+
+    def __init__(self, model):
+        self.model, self.heard, self.trained = model, [], model.trained
+
+    def loss(self, rows):
+        self.heard.append(sum(len(row.ids) for row in rows))
+        return self.model.loss(rows)
+
+
+def test_the_longest_conversations_of_a_step_go_first(model, parts):
+    listening, shortest_first = Listening(model), sorted(parts, key=lambda part: len(part.rows[0].ids))
+    Lanes(listening, 1).gradients(shortest_first, 100)
+    assert listening.heard == [len(part.rows[0].ids) for part in reversed(shortest_first)]
 
 
 def test_two_lanes_give_the_gradients_of_one_to_the_bit(model, parts, threads):
