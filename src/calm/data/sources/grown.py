@@ -8,6 +8,7 @@ recorded. Row n depends on the seed and n only.
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
+from itertools import combinations
 from pathlib import Path
 from random import Random
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
@@ -20,19 +21,10 @@ from calm.data import pool as tools
 from calm.data.part import PartRecipe
 from calm.data.sources import grown_sgd, grown_steps
 from calm.data.sources import grown_words as words
-from calm.data.sources.grown_numbers import Value
-from calm.data.sources.grown_speech import (
-    Speakable,
-    Values,
-    drawn,
-    embeds,
-    finished,
-    label,
-    lowered,
-    request,
-    sentences,
-    speakable,
-)
+from calm.data.sources.grown_plans import given, plan
+from calm.data.sources.grown_series import Asked, in_one_breath, joined, once, series
+from calm.data.sources.grown_speech import Speakable, Values, drawn, finished, label, request, speakable
+from calm.data.sources.grown_typed import typed
 from calm.data.thoughts import listed
 from calm.data.vary_reading import deed, reading
 from calm.data.vary_words import Key
@@ -40,31 +32,37 @@ from calm.errors import UsageError
 
 BLOCK = 1_000
 """Rows in a piece."""
-Kind = Literal["single", "choice", "same", "several", "steps", "ask", "refuse", "chat"]
+Kind = Literal["single", "choice", "same", "several", "typed", "steps", "ask", "refuse", "chat"]
 KINDS: dict[Kind, int] = {
-    "single": 22,
-    "choice": 20,
-    "same": 7,
-    "several": 9,
-    "steps": 14,
-    "ask": 13,
-    "refuse": 10,
-    "chat": 5,
+    "single": 20,
+    "choice": 18,
+    "same": 9,
+    "several": 11,
+    "typed": 5,
+    "steps": 13,
+    "ask": 11,
+    "refuse": 9,
+    "chat": 4,
 }
 """How often each kind comes, in parts of 100; with fewer kinds the rest keep their proportions."""
 SEAL = 0.7
 """Share of requests for Seal-Tools' everyday tools; Toucan's are more technical and read less like people."""
+COUNTING = 0.15
+"""Share drawn from the few tools that need a number, beside those that come by chance."""
 
 
 class Shelf(NamedTuple):
-    """The pool's tools that people can ask for: of both origins, with and without parameters, and by group."""
+    """The pool's tools that people can ask for: of both origins, those that need a number, and by group."""
 
     everyday: tuple[Speakable, ...]
     technical: tuple[Speakable, ...]
+    counting: tuple[Speakable, ...]
     groups: dict[str, tuple[Speakable, ...]]
 
     def draw(self, rng: Random) -> Speakable:
         """A tool; one without required parameters is drawn again three times of four."""
+        if rng.random() < COUNTING:
+            return rng.choice(self.counting)
         while True:
             found = rng.choice(self.everyday if rng.random() < SEAL else self.technical)
             if found.required or rng.random() < 0.25:
@@ -79,7 +77,8 @@ def shelf() -> Shelf:
     for _, said in found:
         groups[said.group] = (*groups.get(said.group, ()), said)
     everyday, technical = ([said for o, said in found if o == origin] for origin in ("seal_tools", "toucan"))
-    return Shelf(tuple(everyday), tuple(technical), groups)
+    counting = [said for _, said in found if any(m.kind in ("number", "amount") for m in said.required.values())]
+    return Shelf(tuple(everyday), tuple(technical), tuple(counting), groups)
 
 
 def grown(number: int, seed: int, kinds: Sequence[Kind] = tuple(KINDS)) -> Item:
@@ -124,40 +123,65 @@ def _choice(rng: Random, key: Key) -> Conversation | None:
 
 
 def _same(rng: Random, key: Key) -> Conversation | None:
-    """One tool for two to four values that the user names in one breath."""
+    """One tool with two to four sets of values, which in over half of the rows differ in several places."""
     tool = shelf().draw(rng)
-    names = [name for name in tool.required if embeds(tool, name)]
-    places = sum(maker.kind == "place" for maker in tool.required.values())
-    if not names or places > 1:
-        return None
-    name = rng.choice(names)
-    values = drawn(tool, rng, extras=0)
-    several = {v.said: v for v in (tool.required[name].draw(rng) for _ in range(rng.choice((2, 2, 2, 3, 3, 4))))}
-    if len(several) < 2:
-        return None
-    spoken = listed(list(several))
-    said = request(tool, {**values, name: Value(None, spoken)}, rng)
-    offered = vary_tools.distractors(said, [tool.tool], rng.choice((0, 1, 2, 3, 4)), key)
-    why = _mixed(key, words.REPEATED, words.INDEPENDENT).format(tool=tool.tool.name, count=len(several), args=spoken)
-    step = _calls(why, *((tool, {**values, name: value}) for value in several.values()))
-    return _conversation((tool.tool, *offered), key, (User(content=said), None), step)
+    asked = in_one_breath(tool, rng) if rng.random() < 0.2 else series(tool, rng)
+    return _parallel([asked], rng, key) if asked else None
 
 
 def _several(rng: Random, key: Key) -> Conversation | None:
-    """Two tools in one message."""
-    first = shelf().draw(rng)
-    near = [other for other in shelf().groups[first.group] if other.tool.name != first.tool.name]
-    second = rng.choice(near) if near and rng.random() < 0.6 else shelf().draw(rng)
-    if tools.closeness(first.tool, second.tool) >= tools.TWIN or not (first.required and second.required):
+    """Two or three tools in one message, each perhaps with several sets of values."""
+    uses = rng.choice(PATTERNS)
+    chosen = _strangers(len(uses), rng)
+    if not chosen:
         return None
-    pair = [(tool, drawn(tool, rng, extras=0.2)) for tool in (first, second)]
-    parts = [" ".join(part for part in sentences(*one, rng) if part) for one in pair]
-    said = finished(f"{parts[0]} {rng.choice(words.ALSO)}{lowered(parts[1])}", "", rng)
-    offered = vary_tools.distractors(said, [first.tool, second.tool], rng.choice((0, 1, 2, 3)), key)
-    names = {"first": first.tool.name, "second": second.tool.name}
-    why = _mixed(key, words.SEVERAL, words.INDEPENDENT).format(**names)
-    slots = {k: v for tool, values in pair for k, v in _state(tool, values).items()}
-    return _conversation((first.tool, second.tool, *offered), key, (User(content=said), slots), _calls(why, *pair))
+    asked = [_asked(tool, count, rng) for tool, count in zip(chosen, uses, strict=True)]
+    return _parallel([part for part in asked if part], rng, key) if all(asked) else None
+
+
+PATTERNS = ((1, 1), (1, 1), (1, 1), (1, 1, 1), (1, 1, 1), (1, 1, 1), (2, 1), (2, 1), (1, 2), (1, 2), (1, 3), (1, 2, 1))
+"""How often each of the tools of one message is called."""
+
+
+def _strangers(count: int, rng: Random) -> list[Speakable]:
+    """Tools of which none could stand in for another, often of one field; none at all where they are too close."""
+    first = shelf().draw(rng)
+    near = shelf().groups[first.group] if rng.random() < 0.6 else ()
+    chosen = [first, *(rng.choice(near) if near else shelf().draw(rng) for _ in range(count - 1))]
+    pairs = combinations([said.tool for said in chosen], 2)
+    apart = all(tools.closeness(*pair) < tools.TWIN for pair in pairs)
+    return chosen if apart and all(said.required for said in chosen) else []
+
+
+def _asked(tool: Speakable, count: int, rng: Random) -> Asked | None:
+    if count == 1:
+        return once(tool, rng)
+    return in_one_breath(tool, rng, (count,)) if rng.random() < 0.5 else series(tool, rng, (count,))
+
+
+def _parallel(asked: Sequence[Asked], rng: Random, key: Key) -> Conversation:
+    """One message that asks for all, and one step that calls for all, after a plan."""
+    first, *others = asked
+    told = f"{first.told} {joined([part.text for part in others], rng)}".strip()
+    said = finished(first.sentence, told, rng)
+    wanted = [one for part in asked for one in part.wanted]
+    mine = list({tool.tool.name: tool.tool for tool, _ in wanted}.values())
+    offered = vary_tools.distractors(said, mine, rng.choice((0, 0, 1, 2, 3) if len(mine) == 1 else (0, 0, 1)), key)
+    why = plan([(tool.tool.name, given(values)) for tool, values in wanted], key)
+    state = {name: value for one in wanted for name, value in _state(*one).items()}
+    user = User(content=said), state if len(mine) == len(wanted) else None
+    return _conversation((*mine, *offered), key, user, _calls(why, *wanted))
+
+
+def _typed(rng: Random, key: Key) -> Conversation | None:
+    """One call of a tool whose parameters are strings in the syntax of a programming language."""
+    asked = typed(shelf().draw(rng), rng, key)
+    if asked is None:
+        return None
+    offered = vary_tools.distractors(asked.said, [asked.tool], rng.choice((0, 0, 0, 1, 2)), key)
+    call = Call(name=asked.tool.name, arguments=asked.arguments, id="call_0")
+    user = User(content=asked.said), {f"{call.name}.{name}": value for name, value in asked.arguments.items()}
+    return _conversation((asked.tool, *offered), key, user, (Assistant(thought=asked.thought, calls=(call,)), None))
 
 
 def _steps(rng: Random, key: Key) -> Conversation:
@@ -230,6 +254,7 @@ MAKERS: dict[Kind, Callable[[Random, Key], Conversation | None]] = {
     "choice": _choice,
     "same": _same,
     "several": _several,
+    "typed": _typed,
     "steps": _steps,
     "ask": _ask,
     "refuse": _refuse,
@@ -276,7 +301,7 @@ def _why(tool: Speakable, values: Values, key: Key) -> str:
 
 def _args(values: Values) -> str:
     """Names and values, long values by name only."""
-    return listed([f"{label(n)} {v.said}" if len(v.said) < 40 else f"the {label(n)}" for n, v in values.items()])
+    return listed([f"{name} {said}" if said else f"the {name}" for name, said in given(values)])
 
 
 def _mixed(key: Key, *banks: Sequence[str]) -> str:

@@ -73,7 +73,9 @@ def numeric(words: str, schema: Mapping[str, Any]) -> Maker | None:
     kind, told = schema["type"], str(schema.get("description", ""))
     numbers = _numbers(told)
     sort, known = next(((sort, span) for pattern, sort, span in _RANGES if re.search(pattern, words)), ("number", None))
-    if (numbers and known and sort not in ("year", "id")) or len(numbers) > 1:
+    if sort == "year" and numbers:
+        known = Range(min(*numbers, 1990), max(*numbers, 2025))
+    elif (numbers and known and sort != "id") or len(numbers) > 1:
         known = _around(numbers)
     if known is None:
         return None
@@ -89,7 +91,7 @@ def _numbers(told: str) -> list[float]:
 
 def _around(numbers: Sequence[float]) -> Range:
     low, high = min(numbers), max(numbers)
-    decimals = max(len(f"{n:g}".partition(".")[2]) for n in numbers)
+    decimals = max(len(f"{n:.6f}".rstrip("0").partition(".")[2]) for n in numbers)
     step = 10.0**-decimals if decimals or high < 50 else max(1.0, 10.0 ** (len(str(int(high))) - 2) / 2)
     return Range(low if low <= 1 or decimals else low * 0.8, max(high * 1.2, low + 3 * step), step, decimals)
 
@@ -100,22 +102,64 @@ def _between(span: Range, kind: str, sort: str, told: str) -> Maker:
 
     def draw(rng: Random) -> Value:
         number = round(span.low + span.step * rng.randint(0, int((span.high - span.low) / span.step)), span.decimals)
-        value = int(number) if whole else number
-        said = f"{value:,}" if abs(value) >= 10_000 and sort == "amount" else f"{value}"
-        return Value(value, f"{said}{unit}")
+        value = int(number) if whole or float(number).is_integer() else number
+        return Value(value, _spoken(value, sort, unit, rng))
 
     return Maker(sort, draw)
 
 
+# --- how numbers are said --------------------------------------------------------------------------------------------
+
 _UNIT = re.compile(
-    r"\bin (?:the )?(kg|kilograms|grams|meters|metres|centimeters|kilometers|km|cm|mm|miles|feet|inches|hectares|acres"
-    r"|liters|seconds|minutes|hours|days|weeks|months|years|degrees|volts|watts|newtons|square meters|square feet|USD"
-    r"|dollars|euros|milliseconds|milligrams|mg|joules|percent|pounds|nautical miles|degrees Celsius|Celsius"
-    r"|nanometers)\b"
+    r"(?:\bin (?:the )?|\((?:in )?)(kilometers per hour|miles per hour|meters per second|km/h|mph|m/s|kg|kilograms"
+    r"|grams|meters|metres|centimeters|kilometers|km|cm|mm|miles|feet|inches|hectares|acres|liters|seconds|minutes|hours"
+    r"|days|weeks|months|years|degrees Celsius|degrees|Celsius|Kelvin|volts|watts|newtons|square meters|square feet|USD"
+    r"|dollars|euros|milliseconds|milligrams|mg|joules|percent|pounds|nautical miles|nanometers|nm|pixels|bytes|GHz)"
+    r"\b(?! per|/)"
 )
+_BEHIND = re.compile(r"\d ?(km|hours|minutes|seconds|K|GHz|nm|dBm|kg|mg|meters|cm|mm)(?=[,) ])")
+"""A unit behind a number that is given as an example: `(e.g., 10.5 km)`."""
+_UNITS: dict[str, tuple[str, ...]] = {
+    "kilometers per hour": ("{} kilometers per hour", "{} km/h"),
+    "miles per hour": ("{} miles per hour", "{} mph"),
+    "meters per second": ("{} meters per second", "{} m/s"),
+    "percent": ("{}%", "{}%", "{} percent"),
+    "USD": ("{} USD", "${}", "{} dollars"),
+    "dollars": ("{} dollars", "${}"),
+    "euros": ("{} euros", "\u20ac{}"),
+    "Celsius": ("{} degrees Celsius", "{} °C"),
+    "degrees Celsius": ("{} degrees Celsius", "{} °C"),
+    "kg": ("{} kg", "{}kg", "{} kilos"),
+    "kilograms": ("{} kilograms", "{} kg", "{} kilos"),
+    "km": ("{} km", "{}km", "{} kilometers"),
+    "kilometers": ("{} kilometers", "{} km"),
+    "meters": ("{} meters", "{} m", "{} metres"),
+    "cm": ("{} cm", "{}cm", "{} centimeters"),
+    "centimeters": ("{} centimeters", "{} cm"),
+    "seconds": ("{} seconds", "{} seconds", "{} s"),
+    "minutes": ("{} minutes", "{} minutes", "{} min"),
+    "liters": ("{} liters", "{} litres", "{} l"),
+    "mg": ("{} mg", "{}mg", "{} milligrams"),
+}
+"""Unit as a description names it -> how people say a number of it."""
+_SMALL = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
 
 def _unit(told: str) -> str:
     found = _UNIT.search(told)
-    words = found[1] if found else ""
-    return {"percent": "%", "USD": " USD", "Celsius": " degrees Celsius"}.get(words, f" {words}" if words else "")
+    behind = set(_BEHIND.findall(told))
+    return found[1] if found else behind.pop() if len(behind) == 1 else ""
+
+
+def _spoken(value: float, sort: str, unit: str, rng: Random) -> str:
+    """The number in digits, in a word or with commas, and with its unit, which the call leaves out."""
+    form = rng.choice(_UNITS.get(unit, (f"{{}} {unit}",))) if unit else "{}"
+    if sort in ("year", "id"):
+        return str(value)
+    if value == 1:
+        return form.format(1).replace("feet", "foot").replace("inches", "inch").removesuffix("s")
+    if 2 <= value <= 12 and isinstance(value, int) and (form == "{}" or form[-4:].isalpha()) and rng.random() < 0.25:
+        return form.format(_SMALL[value])
+    if value < 0 and not form.startswith(("$", "\u20ac")) and rng.random() < 0.3:
+        return form.format(f"minus {-value}")
+    return form.format(f"{value:,}" if abs(value) >= 1_000 and rng.random() < 0.5 else value)

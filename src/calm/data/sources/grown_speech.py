@@ -319,11 +319,9 @@ def _framed(tool: Speakable, rest: str, rng: Random) -> str:
         frames = words.WHAT if _ONE.match(rest) else words.SEEK
         return _filled(rng.choice(frames), "np", rest)
     frames = rng.choice((words.DO, words.DO, words.WISH))
-    verbs = (
-        (words.LOOK_WISH if frames is words.WISH else words.LOOK_DO)
-        if looking
-        else words.SAME.get(tool.verb, (tool.verb,))
-    )
+    verbs = words.SAME.get(tool.verb, (tool.verb,)) if not rest.startswith(("in ", "out ")) else (tool.verb,)
+    if looking:
+        verbs = words.LOOK_WISH if frames is words.WISH else words.LOOK_DO
     rest = rest.removeprefix("for ") if looking else rest
     return _filled(rng.choice(frames), "vp", f"{rng.choice(verbs)} {rest}")
 

@@ -8,6 +8,7 @@ from calm.data.sources import grown_lists as lists
 from calm.data.sources import grown_people
 from calm.data.sources import grown_words as words
 from calm.data.sources.grown_desk import PLACES, RATES, goods
+from calm.data.sources.grown_plans import plan
 from calm.data.sources.grown_scene import Scene, some_day
 from calm.data.vary_words import Key
 
@@ -220,7 +221,7 @@ def _distances(scene: Scene) -> None:
         one=ends[0],
         other=ends[1],
     )
-    thought = scene.think(words.REPEATED, (" ",), words.INDEPENDENT, tool="distance", count=2, args=" and ".join(ends))
+    thought = plan([("distance", [("origin", origin), ("destination", end)]) for end in ends], scene.key)
     rows = scene.act(thought, *[("distance", {"origin": origin, "destination": end}) for end in ends])
     (near, close), (far, more) = sorted(((row["km"], end) for row, end in zip(rows, ends, strict=True)))
     scene.say(

@@ -73,6 +73,30 @@ ALSO = (
     "While you're at it, ", "One more thing: ", "And another thing: ", "Apart from that, ",
 )  # fmt: skip
 
+LASTLY = ("Lastly, ", "Finally, ", "And to finish, ", "Last of all, ", "And as the last thing, ", "And then, at last, ")
+FIRST_ONLY = ("Next,", "Now ", "Your task")
+"""Beginnings of a request that cannot follow "also"."""
+FOLLOW = (
+    "And then for {this}.", "Do the same for {this}.", "The same for {this}.", "And again for {this}.",
+    "After that, for {this}.", "Then once more for {this}.", "Also for {this}, please.", "I need it for {this} too.",
+    "And what about {this}?", "Another one for {this}.", "Repeat that for {this}.", "Likewise for {this}.",
+    "Can I have that for {this} too?", "And also for {this}.", "I want the same for {this}.", "And one for {this}.",
+    "Could you do it for {this} as well?", "Then for {this}.",
+)  # fmt: skip
+"""A further set of values for the request before; `{this}` follows "for"."""
+FOLLOW_ELSE = (
+    "Then again with {pair}, the rest unchanged.", "And once with {pair}, everything else as before.",
+    "The same once more, but with {pair}.", "And again, this time with {pair}.", "Repeat it with {pair} instead.",
+    "Also with {pair}, all else the same.",
+)  # fmt: skip
+"""The set before with one value changed."""
+CASES = (
+    "There are {count} cases: {items}.", "I have {count} of them: {items}.", "It's about {items}.",
+    "I need it for {count} cases: {items}.", "Please do it {count} times: {items}.", "It is for {items}.",
+    "My {count} cases: {items}.", "Do this for each of these: {items}.", "One by one: {items}.",
+    "Once for each of these: {items}.", "That would be {count} times: {items}.",
+)  # fmt: skip
+
 WITH = (" with {pairs}", ", with {pairs}", " ({pairs})", "; {pairs}")
 PAIR = ("{label} {said}", "the {label} {said}")
 TELL = (
@@ -112,27 +136,52 @@ BARE = (
     ". It needs no arguments.", "; it takes no input.", ". Nothing has to be filled in.", ". No values are needed.",
     ". I can call it right away.", ". There is nothing to add.", "; it needs no details.", ". I call it as it is.",
 )  # fmt: skip
-SEVERAL = (
-    "Two things are asked at once: {first} and {second}.", "The user wants both {first} and {second}.",
-    "There are two requests here, {first} and {second}.", "I need {first} and {second}.",
-    "This takes {first} as well as {second}.", "Two tools are needed: {first} and {second}.",
-    "The message holds two tasks, for {first} and for {second}.", "{first} for one part, {second} for the other.",
-    "One part is for {first}, one for {second}.", "Both {first} and {second} apply.",
-    "I split this into {first} and {second}.", "To answer this I use {first} and {second}.",
+COUNT = {1: "one", 2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
+NTH = ("first", "second", "third", "fourth", "fifth", "sixth")
+PLAN = (
+    "{Count} calls", "This takes {count} calls", "I make {count} calls", "The message asks for {count} things",
+    "{Count} calls in one step", "I need {count} calls", "That makes {count} calls", "It comes to {count} calls",
+    "I count {count} calls", "I split this into {count} calls", "To answer all of it I make {count} calls",
+    "The plan is {count} calls", "{Count} requests in one message", "There are {count} things to do",
+    "{Count} parts, {count} calls", "The user asks for {count} things",
 )  # fmt: skip
-INDEPENDENT = (
-    "Neither depends on the other, so I call them together.", "They are independent; one step is enough.",
-    "I run them in parallel.", "Both can go out at once.", "No result is needed for the other, so both now.",
-    "I make the calls side by side.", "They can be done at the same time.", "I send both calls in one go.",
-    "Nothing has to wait.", "I call them in one step.",
+"""How many calls there are to be, without the stop."""
+PLAN_ONE = (
+    "{Count} calls of {tool}", "{tool} has to run {count} times", "{tool} {count} times, each with its own values",
+    "One tool, {tool}, and {count} calls", "{Count} sets of values for {tool}", "The same tool {count} times",
+    "{tool} takes one case at a time and there are {count}", "The user names {count} cases, one call for each",
+    "{Count} cases for {tool}", "Each of the {count} cases gets its own call", "I call {tool} {count} times",
+    "{tool} is needed {count} times",
 )  # fmt: skip
-REPEATED = (
-    "{tool} is needed {count} times, for {args}.", "The user names {count} values, {args}, so {tool} runs for each.",
-    "One call of {tool} for each of {args}.", "{tool} takes one value at a time; I call it for {args}.",
-    "The same question for {args}: {count} calls of {tool}.", "For {args} I call {tool} separately.",
-    "This is {tool}, {count} times over, with {args}.", "{args} are {count} cases for {tool}.",
-    "I ask {tool} about {args}, one call each.", "Each of {args} gets its own call of {tool}.",
+"""The same where all calls are of one tool."""
+PLAN_MORE = (
+    "{Kinds} tools, {count} calls", "{Count} calls with {tools}", "This needs {tools}, {count} calls in all",
+    "Different things are asked, {count} calls to {kinds} tools", "I need {tools}, which makes {count} calls",
+    "{tools} are needed, {count} calls", "{Count} calls and {kinds} tools", "For this I use {tools} in {count} calls",
+    "The message mixes {kinds} wishes, {count} calls", "{Kinds} different tools and {count} calls",
+    "{tools} share the work in {count} calls", "There are {kinds} kinds of request here and {count} calls",
 )  # fmt: skip
+PLAN_TURN = (": ", ": ", ". ", ", namely ")
+NUMBERED = ("", "", "", "{n}. ", "{n}) ", "({n}) ", "{letter}) ", "{nth} ", "call {n}, ")
+ITEM = ("{tool}: {pairs}", "{tool} with {pairs}", "{tool} ({pairs})", "{tool} gets {pairs}", "{tool}, {pairs}",
+        "{tool} takes {pairs}", "{tool} for {pairs}")  # fmt: skip
+GIVEN = ("{label} {said}", "{label} {said}", "{label} = {said}", "{label}={said}")
+PLAN_JOINT = ("; ", ". ", "; ", " / ")
+PLAN_END = (
+    "", "", "", "", " That is all.", " These {count} and no more.", " None waits for another.", " All in one step.",
+    " They go out together.", " Nothing else is asked.", " Then I am done calling.", " No result is needed in between.",
+    " With these {count} all is covered.", " I send them at once.",
+)  # fmt: skip
+
+TYPED = (
+    "; as strings in {language} syntax: {args}.", ". All its values are {language} in strings: {args}.",
+    ". It takes {language} as text, so {args}.", ". Written the {language} way: {args}.",
+    "; its parameters are strings in {language} syntax, {args}.", ". The schema wants {language} as strings: {args}.",
+    ". Each argument is a string here, in {language}: {args}.", ". I write {language} values as strings: {args}.",
+    "; what goes in is {language} as text: {args}.", ". Put as {language} and passed as strings: {args}.",
+    ". In {language} that is {args}, all strings.", "; strings of {language} are asked for: {args}.",
+)  # fmt: skip
+"""For a tool whose parameters are strings in the syntax of a language."""
 
 # --- asking back -----------------------------------------------------------------------------------------------------
 
