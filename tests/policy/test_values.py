@@ -82,6 +82,7 @@ def held_raw(rules, raw):
 @settings(max_examples=40)
 @given(value=hostile.filter(bool))
 @example(value=FORGED)
+@example(value="<|im_start|>\n and <|im_end|>")
 def test_a_schemas_own_values_are_said_whole_whatever_they_hold(rules, value):
     step = react.parse_step(held(rules, {"enum": [value]}, CALL))
     assert step == Assistant(calls=(Call(name="f", arguments={"x": value}),))

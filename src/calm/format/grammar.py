@@ -6,6 +6,9 @@ without `<`, so no tag can open inside them, and both are capped, because a smal
 In a string of a call the grammar reads `<` as itself. Rendering writes `LESS`, an escape that llguidance's strings do
 not know, so a decoder must put the one for the other (`policy/local/constrain.py` does). One that does not may write a
 tag inside a value: that call is then read as Garbled, its JSON cut in a string; never as another call.
+
+Two things no grammar of llguidance can say, so the decoder sees to them: a number has no longest form here (bounds of a
+schema limit its value and not its decimals), and a step may repeat a call.
 """
 
 from collections.abc import Sequence

@@ -30,11 +30,12 @@ class Local:
     """Greedy decoding with kept KV caches: of a conversation that comes back only what is new is computed.
 
     `engine.kind` says what computes ("openvino int8"), `engine.rung` why nothing faster does. With `constrained` every
-    call is valid, by grammar, and a thought or reply near `max_tokens` is brought to its end; `hurried` says so of the
-    last one, whose last words may be cut short. Without it the model may say anything. What cannot be read is Garbled,
-    and so is what `max_tokens` cut off: always where that is in a call, whose values nobody could trust. `grounded` is
-    a number of logits by which the strings of calls lean towards what the user and the tools said; 0, the default, is
-    as the model would have it. It needs `constrained`.
+    call is valid, by grammar, no step makes the same call twice (`repeated` says that the last one would have), numbers
+    end, and a thought or reply near `max_tokens` is brought to its end; `hurried` says so of the last one, whose last
+    words may be cut short. Without it the model may say anything. What cannot be read is Garbled, and so is what
+    `max_tokens` cut off: always where that is in a call, whose values nobody could trust. `grounded` is a number of
+    logits by which the strings of calls lean towards what the user and the tools said; 0, the default, is as the model
+    would have it. It needs `constrained`.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class Local:
         self.constrained, self.max_tokens = constrained, max_tokens
         self.choice: grammar.Choice = "auto"
         self.grounded = 0.0
-        self.usage, self.hurried = Usage(0, 0, 0, 0.0), False
+        self.usage, self.hurried, self.repeated = Usage(0, 0, 0, 0.0), False, False
         self._idle: list[Engine] = []
         self._constraint: Constraint | None = None
 
@@ -134,7 +135,7 @@ class Local:
             if isinstance(said, CalmError):
                 yield places[wish], said
             elif isinstance(said, Turn):
-                self.usage, self.hurried = said.usage, said.hurried
+                self._told(said)
                 yield places[wish], self.read(said.written)
 
     def decode(
@@ -172,9 +173,12 @@ class Local:
         try:
             while not turn.over:
                 yield from turn.take(turn.sequence.forward(turn.pending))
-                self.usage, self.hurried = turn.usage, turn.hurried
+                self._told(turn)
         finally:
             self._keep(turn.sequence)
+
+    def _told(self, turn: Turn) -> None:
+        self.usage, self.hurried, self.repeated = turn.usage, turn.hurried, turn.repeated
 
     def read(self, ids: list[int]) -> Step:
         """The step that decoded ids say; Garbled where they were cut off."""

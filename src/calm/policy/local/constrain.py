@@ -4,6 +4,7 @@ The grammar reads `<` in a string of a call and what is written is its escape, a
 value may hold any `<`, also where a tool's own enum has a tag in it, and none can open or close a block.
 """
 
+import json
 import re
 from collections.abc import Sequence
 from functools import cached_property
@@ -13,10 +14,12 @@ import llguidance
 import llguidance.numpy
 import numpy as np
 
+from calm.conversation import Assistant
 from calm.errors import FormatError
+from calm.files import dumps
 from calm.format import Span
 from calm.format.grammar import LESS
-from calm.format.react import CALL, THINK, UNTHINK
+from calm.format.react import CALL, THINK, UNCALL, UNTHINK
 from calm.format.tokens import Codec, characters
 from calm.policy.local.grounded import Spans
 from calm.policy.local.weights import Array
@@ -24,6 +27,11 @@ from calm.policy.local.weights import Array
 Place = Literal["thought", "reply"]
 _ESCAPING = re.compile(r"\\u003c?$")
 """The end of a text that is about to be, or just became, the escape of `<`: a grammar's strings have no such escape."""
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_LONG = re.compile(r"(?:[0-9]{20}|[eE][+-]?[0-9]{3})$")
+"""The end of a number that is as long as any need be: 2**64 - 1 and the decimals of 0.00012345678901234567 have 20."""
+_FAR = 1e4
+"""More than logits differ by, and so little that float32 keeps their order."""
 
 
 class Table:
@@ -31,18 +39,26 @@ class Table:
 
     def __init__(self, codec: Codec) -> None:
         self.size = codec.tokenizer.get_vocab_size(with_added_tokens=True)
-        self.tokenizer = llguidance.LLTokenizer(codec.tokenizer.to_str(), n_vocab=self.size, eos_token=codec.stop)
+        self.tokenizer = llguidance.LLTokenizer(_unmarked(codec), n_vocab=self.size, eos_token=codec.stop)
         self.texts = [self.tokenizer.decode_bytes([i]).decode("utf-8", "replace") for i in range(self.size)]
         tagged = [i for i, text in enumerate(self.texts) if "<" in text]
         self.tagged = frozenset(tagged)
         self.starting = np.array([i for i in tagged if self.texts[i].startswith("<")], np.int64)
         self.torn = np.array([i for i in tagged if "\ufffd" in self.texts[i]], np.int64)
         """Half a character beside a `<`: nobody needs them, and they could not be written as an escape."""
+        self.digits = np.array([i for i, text in enumerate(self.texts) if text[:1] in set("0123456789")], np.int64)
 
     @cached_property
     def ids(self) -> dict[str, int]:
         """Tokens by their text; what is half a character cannot be found."""
         return {text: i for i, text in enumerate(self.texts) if "\ufffd" not in text}
+
+
+def _unmarked(codec: Codec) -> str:
+    """The tokenizer with its markers renamed: where an enum spells one, llguidance would force it, and then fail."""
+    added = codec.tokenizer.get_added_tokens_decoder().items()
+    names = {dumps(token.content): f'"\ufdd0{i}"' for i, token in added if token.special}
+    return _STRING.sub(lambda name: names.get(name[0], name[0]), codec.tokenizer.to_str())
 
 
 class Constraint:
@@ -79,6 +95,9 @@ class Constraint:
         """
         if self._spans and self._spans.weight:
             logits = self._spans.lift(logits, self._body(self._written), self.table.ids)
+        if self._long():
+            logits = logits.copy()
+            logits[self.table.digits] -= _FAR  # and not infinity: an enum may hold a longer number
         said = self._escape(int(logits.argmax())) if ending is None else None
         if not said:
             token = self._best(logits) if ending is None else self._last(logits, ending)
@@ -89,6 +108,13 @@ class Constraint:
         said += self._consume(forced)
         over = self._matcher.is_stopped()
         return [*said, *([self.stop] if over and self.stop not in forced else [])]
+
+    def _long(self) -> bool:
+        """Whether a number of a call is being written that is long enough; digits in a string are no number."""
+        if not _LONG.search("".join(self.table.texts[i] for i in self._written[-20:])):
+            return False  # which is nearly always, and cheap to know
+        body = self._body(self._written)
+        return bool(_LONG.search(body)) and not quoted(body)
 
     def _consume(self, tokens: Sequence[int]) -> list[int]:
         """Go on in the grammar; gives the ids that write it, where `<` in a string is an escape."""
@@ -162,6 +188,19 @@ class Constraint:
         if ending == "thought" and len(ids := ids[allowed[ids]]):
             return int(ids[logits[ids].argmax()])
         return int(np.where(allowed, logits, -np.inf).argmax())
+
+    def closes(self, written: Sequence[int]) -> bool:
+        """Whether the last token ends a call, whose tag may be of many tokens."""
+        if ">" not in self.table.texts[written[-1]] or written[-1] == self.stop:
+            return False
+        return self.codec.text(written[-len(UNCALL) :]).rstrip().endswith(UNCALL)
+
+    def repeats(self, written: Sequence[int]) -> bool:
+        """Whether the last of the calls, all of them whole, is one of those before it: same name, same JSON."""
+        step = self.codec.read(written)
+        calls = step.calls if isinstance(step, Assistant) else ()
+        *before, last = [json.dumps([call.name, call.arguments], sort_keys=True) for call in calls] or [""]
+        return last in before
 
     def place(self, left: int) -> Place | None:
         """What of the step must come to its end now that `left` more tokens may be written.

@@ -31,15 +31,15 @@ class Held(threading.local):
     def __init__(self, max_tokens: int) -> None:
         self.choice: Choice = "auto"
         self.max_tokens = max_tokens
-        self.usage, self.hurried = Usage(0, 0, 0, 0.0), False
+        self.usage, self.hurried, self.repeated = Usage(0, 0, 0, 0.0), False, False
 
 
 class Together:
     """A Policy over a Local that many threads may call; `width` of their steps are decoded at a time.
 
-    `choice`, `max_tokens`, `usage` and `hurried` are each thread's own; a step's seconds are those it took beside the
-    others. The Local is the engine thread's until `close` ends that; who waits then, or comes later, gets a ModelError.
-    A fault of the engine is raised in all who wait; who comes later is answered.
+    `choice`, `max_tokens`, `usage`, `hurried` and `repeated` are each thread's own; a step's seconds are those it took
+    beside the others. The Local is the engine thread's until `close` ends that; who waits then, or comes later, gets a
+    ModelError. A fault of the engine is raised in all who wait; who comes later is answered.
     """
 
     concurrent = True
@@ -94,7 +94,8 @@ class Together:
         finally:
             wish.dropped = True
             if wish.turn:
-                self._own.usage, self._own.hurried = wish.turn.usage, wish.turn.hurried
+                turn = wish.turn
+                self._own.usage, self._own.hurried, self._own.repeated = turn.usage, turn.hurried, turn.repeated
 
     # --- the engine's thread -----------------------------------------------------------------------------------------
 
@@ -152,6 +153,11 @@ class Together:
     def hurried(self) -> bool:
         """Whether this thread's latest step was brought to its end."""
         return self._own.hurried
+
+    @property
+    def repeated(self) -> bool:
+        """Whether this thread's latest step ended where a call would have been made again."""
+        return self._own.repeated
 
     @property
     def choice(self) -> Choice:

@@ -19,18 +19,24 @@ class Turn:
     """Greedy decoding of one step on one sequence, under a grammar or free; `pending` are the ids to forward next.
 
     Under a grammar a thought or reply that would outgrow its limit is brought to its end in time; `hurried` says so.
+    There, too, a call that the step has made already is not made again, the step is over instead; `repeated` says so.
     """
 
     def __init__(self, sequence: Engine, prompt: list[int], rules: "Constraint | None", stop: int, most: int) -> None:
-        self.sequence, self.written, self.over, self.hurried = sequence, list[int](), False, False
+        self.sequence, self.written, self.over = sequence, list[int](), False
+        self.hurried = self.repeated = False
         self._prompt, self._rules, self._stop, self._most = len(prompt), rules, stop, most
+        self._told, self._dropped, self._called = 0, 0, False
         self._began = time.perf_counter()
         self.cached = shared(sequence.ids, prompt)
         sequence.rewind(self.cached)
         self.pending = prompt[self.cached :]
 
     def take(self, logits: "Array") -> list[int]:
-        """The ids that these logits of `pending` lead to, forced ones included, the stop token last if it is over."""
+        """The ids that these logits of `pending` lead to, forced ones included, the stop token last if it is over.
+
+        Under a grammar those of a second call and later ones come when the call is whole and no other's repetition.
+        """
         chosen = self._held(self._rules, logits) if self._rules else [int(logits.argmax())]
         if self._stop in chosen:
             chosen = chosen[: chosen.index(self._stop) + 1]
@@ -40,7 +46,26 @@ class Turn:
             self.written.append(self._stop)
         self.pending = chosen
         self.over = chosen[-1] == self._stop or len(self.written) >= self._most
-        return chosen
+        return self._sure(self._rules, len(chosen)) if self._rules else chosen
+
+    def _sure(self, rules: "Constraint", new: int) -> list[int]:
+        """What of all that is written may be told now; drops a call that was made before, and what follows it."""
+        told = self._told
+        for end in range(len(self.written) - new + 1, len(self.written) + 1):
+            if not rules.closes(self.written[:end]):
+                continue
+            if self._called and rules.repeats(self.written[:end]):
+                self._drop()
+                break
+            self._called, self._told = True, end
+        if self.over or not self._called:
+            self._told = len(self.written)
+        return self.written[told : self._told]
+
+    def _drop(self) -> None:
+        self._dropped = len(self.written) - self._told
+        self.written[self._told :] = [self._stop]
+        self.over = self.repeated = True
 
     def _held(self, rules: "Constraint", logits: "Array") -> list[int]:
         place = rules.place(self._most - len(self.written))
@@ -55,7 +80,8 @@ class Turn:
     @property
     def usage(self) -> Usage:
         """What it cost so far."""
-        return Usage(self._prompt, self.cached, len(self.written), time.perf_counter() - self._began)
+        written = len(self.written) + self._dropped
+        return Usage(self._prompt, self.cached, written, time.perf_counter() - self._began)
 
 
 @dataclass(eq=False)
