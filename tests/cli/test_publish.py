@@ -1,6 +1,7 @@
 """A published model: weights in half the size, answers without the benchmark's words, figures judged from those."""
 
 import json
+import re
 from shutil import copytree
 
 import pytest
@@ -73,6 +74,16 @@ def test_publishing_again_judges_the_stored_answers_and_changes_no_byte(made):
     assert json.loads(before[0])["runs"]["tuned/toy-toy"]["judged"] == 8
     page = (made / "model" / "results.html").read_text()
     assert all(words in page for words in ("tuned/toy-toy", "base/toy-toy", "Loss of ", "what went wrong"))
+
+
+def test_every_run_that_led_to_the_model_is_drawn(made, tmp_path):
+    model = copytree(made / "model", tmp_path / "model")
+    for home in (model / "before", model / "before" / "before"):
+        copytree(made / "adapter", home)
+    publish(model)
+    page = (model / "results.html").read_text()
+    titles = set(re.findall(r"Loss of ([^<]+)<", page))
+    assert {title.count("before") for title in titles} == {0, 1, 2}, titles
 
 
 def test_the_card_says_what_was_judged_and_keeps_the_rest(made):

@@ -9,7 +9,7 @@ from calm.cli import screen
 from calm.errors import MissingExtra, UsageError
 
 BEFORE = "before"
-"""The folder of a published model that tells of the run whose adapter its own went on from."""
+"""What a published model holds of the run whose adapter its own went on from; that one's `before` of the one before."""
 
 
 def publish(
@@ -92,7 +92,11 @@ def _sections(folder: Path, found: dict[str, Any]) -> list[Any]:
     from calm.report.boards import section
     from calm.report.runs import load, sections
 
-    trained = [folder, *(home for home in [folder / BEFORE] if home.is_dir())]
-    head, *others = sections(load([*trained, folder / "runs"]))
+    head, *others = sections(load([*_legs(folder), folder / "runs"]))
     own, base = found.get("bfcl_v3"), found["base"].get("bfcl_v3", {})
     return [head, *([section(folder.name, 0.135, own, base)] if own else []), *others]
+
+
+def _legs(folder: Path) -> list[Path]:
+    """The runs that made the model, the latest first."""
+    return [folder, *_legs(folder / BEFORE)] if folder.is_dir() else []
