@@ -19,7 +19,7 @@ def bench(  # noqa: PLR0913  # one flag per thing a user may say
     sample_seed: int = 0,
     constrained: bool = True,
     grounded: float = 0.0,
-    max_tokens: int = 256,
+    max_tokens: int = 512,
     protocol: str | None = None,
     resume: bool = True,
     concurrency: int = 1,

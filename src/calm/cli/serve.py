@@ -43,7 +43,7 @@ def serve(  # noqa: PLR0913  # one flag per thing a user may say
     dry_run: Annotated[bool, Parameter(negative="")] = False,
     constrained: bool = True,
     grounded: float = 0.0,
-    max_tokens: int = 256,
+    max_tokens: int = 512,
 ) -> None:
     """Serve a model to any OpenAI client, and a chat page at /, until Ctrl-C.
 

@@ -38,7 +38,7 @@ def load(
     name: str,
     *,
     constrained: bool = True,
-    max_tokens: int = 256,
+    max_tokens: int = 512,
     engine: Engine = "auto",
     precision: Precision = "int8",
     progress: Progress | None = None,

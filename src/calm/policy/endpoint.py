@@ -60,7 +60,7 @@ class Endpoint:
         url: str,
         *,
         form: Form = "tools",
-        max_tokens: int = 256,
+        max_tokens: int = 512,
         timeout: float = 120.0,
         retries: int = 6,
         pause: float = 0.5,
@@ -96,7 +96,7 @@ class Endpoint:
         weakref.finalize(self, self._client.close)
 
     @classmethod
-    def named(cls, name: str, *, max_tokens: int = 256, pace: Pace | None = None) -> "Endpoint":
+    def named(cls, name: str, *, max_tokens: int = 512, pace: Pace | None = None) -> "Endpoint":
         """The endpoint that `openai:MODEL@URL`, `openai:MODEL@URL#react` or `openai:MODEL@URL#prompt` names.
 
         Raises:

@@ -39,7 +39,7 @@ class Local:
     """
 
     def __init__(
-        self, name: str, engine: Engine, codec: Codec, *, constrained: bool = True, max_tokens: int = 256
+        self, name: str, engine: Engine, codec: Codec, *, constrained: bool = True, max_tokens: int = 512
     ) -> None:
         self.name, self.engine, self.codec = name, engine, codec
         self.constrained, self.max_tokens = constrained, max_tokens
@@ -55,7 +55,7 @@ class Local:
         name: str,
         *,
         constrained: bool = True,
-        max_tokens: int = 256,
+        max_tokens: int = 512,
         engine: engines.Name = "auto",
         precision: engines.Precision = "int8",
         progress: Progress | None = None,
