@@ -9,9 +9,10 @@ from calm.bench.api_bank.grade import grade, plain
 from calm.bench.api_bank.request import parse_request
 from calm.bench.api_bank.tasks import read, task
 from calm.bench.judge import controls
-from calm.conversation import Assistant, Call, Garbled
+from calm.conversation import Assistant, Call, Garbled, Observation
 from calm.errors import DataError
 from calm.files import read_jsonl, write_jsonl
+from calm.policy.scripted import Silent
 
 API = {
     "name": "OpenDoor",
@@ -132,3 +133,40 @@ def test_a_bad_sample_is_named(tmp_path):
     (folder / "level-1-api.json").write_text('[{"file": "x"}]')
     with pytest.raises(DataError, match=r"level-1-api.json: row 1: .*'id'"):
         list(read(tmp_path))
+
+
+def test_a_call_is_asked_for_and_the_policy_is_left_as_it_was(sample):
+    class Choosing(Silent):
+        choice = "auto"
+
+        def __call__(self, conversation):
+            return Assistant(text=self.choice)
+
+    policy = Choosing()
+    assert APIBank().speaker(policy)(sample.start) == Assistant(text="required")
+    assert policy.choice == "auto"
+    assert "call that is due" in sample.start.messages[0].content
+    assert APIBank().speaker(Silent())(sample.start) == Silent()(sample.start)
+
+
+def test_results_of_level_3_stand_without_their_envelope():
+    said = [
+        {"api_name": "OpenDoor", "input": {"door": 1}, "output": {"open": True}, "exception": None},
+        {"api_name": "OpenDoor", "input": {}, "output": None, "exception": "no such door"},
+        {"output": 3},
+    ]
+    lines = [f"API-Request: [OpenDoor(door='1')]->{result}" for result in said]
+    row = {"sample_id": 1, "api_id": 2, "instruction": f"API descriptions:\n{json.dumps(API)}"}
+    start = task("level-3", row | {"input": "\n".join(lines), "output": "API-Request: [OpenDoor(door='2')]"}).start
+    shown = [message.content for message in start.messages if isinstance(message, Observation)]
+    assert shown == ['{"open": true}', '{"exception": "no such door"}', '{"output": 3}']
+
+
+def test_levels_2_and_3_are_told_without_their_searches_too(corpora):
+    bench = APIBank()
+    tasks = [task for task in bench.tasks() if task.category.startswith("level-2")][:60]
+    found = bench.levels([bench.gold(task) for task in tasks])
+    searches = sum(task.category.endswith("-search") for task in tasks)
+    assert 0 < searches < 60 == len(found["l2_exact"])
+    assert found["l2_exact_without_search"] == [1.0] * (60 - searches)
+    assert len(found["l2_rouge_l_without_search"]) == 60 - searches

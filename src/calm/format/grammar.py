@@ -22,7 +22,7 @@ Choice = Literal["auto", "required", "none"]
 SEPARATORS = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": ", "lenient": True}
 LESS = "\\u003c"
 """How JSON spells `<` in our text, see `react.compact`."""
-MAX_CALLS, MAX_THOUGHT, MAX_REPLY = 8, 400, 1200
+MAX_CALLS, MAX_THOUGHT, MAX_REPLY = 8, 800, 1200
 
 
 def step(tools: Sequence[Tool], choice: Choice = "auto") -> str:

@@ -15,6 +15,7 @@ from calm.bench.api_bank.hammer import Hammer
 from calm.bench.api_bank.predictions import PROTOCOLS, board, controls_on, grade_predictions
 from calm.conversation import Assistant, Call, Conversation, Message, Step
 from calm.hub.corpora import corpus
+from calm.policy import Policy
 from calm.world import World
 
 __all__ = ["GENERATES", "PROTOCOLS", "APIBank", "board", "controls_on", "generating", "grade_predictions"]
@@ -33,12 +34,34 @@ def silence(conversation: Conversation, step: Step) -> Sequence[Message]:
     return ()
 
 
+class Asked:
+    """A policy of which a call is due, as upstream's prompt says: where it decodes by grammar it is held to one."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.name = policy.name
+        self._policy = policy
+
+    def __call__(self, conversation: Conversation) -> Step:
+        """The policy's step."""
+        held: Any = self._policy
+        if not hasattr(held, "choice"):
+            return held(conversation)
+        before, held.choice = held.choice, "required"
+        try:
+            return held(conversation)
+        finally:
+            held.choice = before
+
+
 class APIBank:
-    """API-Bank in our native form: tools as JSON Schema, the request as a structured call, judged by `exact`."""
+    """API-Bank in our native form: tools as JSON Schema, the request as a structured call, judged by `exact`.
+
+    Version 2 says that a call is due, and shows level 3's results without their envelope; 1 did neither.
+    """
 
     name = "api_bank"
     protocol = "exact"
-    version = "1"
+    version = "2"
     note = "native tool calls, single step; not upstream's executed accuracy and not the paper's text metrics"
 
     def tasks(self) -> Iterator[Task]:
@@ -48,6 +71,10 @@ class APIBank:
             HubError: the corpus is not at hand; says what to set.
         """
         return iter(tasks.known(corpus("api_bank")).values())
+
+    def speaker(self, policy: Policy) -> Policy:
+        """The policy, asked for a call."""
+        return Asked(policy)
 
     def world(self, task: Task) -> World:
         """Nobody: the episode is one step."""
@@ -71,7 +98,8 @@ class APIBank:
     def levels(self, transcripts: Sequence[Conversation]) -> dict[str, list[float]]:
         """What each sample of a level got, 0 to 1: `l1_exact`, `l1_rouge_l`, `l1_official` on calls as upstream writes.
 
-        Searches are in, as upstream has them; of level 2 and 3 their official verdict needs a search model and fails.
+        Searches are in, as upstream has them; of level 2 and 3 their official verdict needs a search model and fails,
+        and the gold keywords are free words: `l2_exact_without_search` and the like leave them out.
         """
         data, official = ceilings.judge_of(corpus("api_bank"), "official")
         known, found = tasks.known(corpus("api_bank")), dict[str, list[float]]()
@@ -80,10 +108,12 @@ class APIBank:
             verdict, level = self.grade(task, transcript), f"l{task.category[6]}"
             said = transcript.messages[len(task.start.messages) :][:1]
             calls = [call for step in said if isinstance(step, Assistant) for call in step.calls]
-            found.setdefault(f"{level}_exact", []).append(float(verdict.valid))
-            found.setdefault(f"{level}_rouge_l", []).append(verdict.scores.get("rouge-l", 0.0))
-            right = official(data.due[task.id], controls.bracketed(calls)) is None
-            found.setdefault(f"{level}_official", []).append(float(right))
+            got = {"exact": float(verdict.valid), "rouge_l": verdict.scores.get("rouge-l", 0.0)}
+            if level != "l1" and not task.category.endswith("-search"):
+                got |= {f"{key}_without_search": value for key, value in got.items()}
+            got["official"] = float(official(data.due[task.id], controls.bracketed(calls)) is None)
+            for key, value in got.items():
+                found.setdefault(f"{level}_{key}", []).append(value)
         return found
 
     def summary(self, verdicts: Sequence[Verdict]) -> Mapping[str, Any]:

@@ -28,8 +28,12 @@ REPLIES = {
 """The samples in which a reply to the user is due: 375 + 103 + 50."""
 
 SEARCH = "ToolSearcher"
+ENVELOPE = {"api_name", "input", "output", "exception"}
 TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean", "list": "array", "dict": "object"}
-YEAR = System(content="The current year is 2023.")
+LEAD = "Make the call that is due next."
+"""Every sample is one in which a request is due, and upstream's prompt says so (\"Generate an API request\")."""
+YEAR = " The current year is 2023."
+"""What upstream's prompts of level 1 and 2 say, too."""
 
 
 def read(folder: Path) -> Iterator[Task]:
@@ -84,11 +88,11 @@ def task(level: str, row: dict[str, Any]) -> Task:
     gold = parse_request(_due(row))
     if gold is None:
         raise ValueError("the expected output holds no API request")
-    lead = [] if level == "level-3" else [YEAR]
+    lead = System(content=LEAD + ("" if level == "level-3" else YEAR))
     start = Conversation(
         id=identity,
         tools=tuple(by_name(tools).values()),
-        messages=tuple(numbered([*lead, *messages])),
+        messages=tuple(numbered([lead, *messages])),
         origin=f"api_bank/{level}",
     )
     category = f"{level}-search" if gold.name == SEARCH else level
@@ -148,9 +152,16 @@ def _request(said: str, tools: list[Tool]) -> Iterator[Message]:
     typed = {key: _typed(said, declared.get(key, {}).get("type")) for key, said in call.arguments.items()}
     yield Assistant(calls=(call.model_copy(update={"arguments": typed}),))
     read = literal(result)
-    yield Observation(content=result if read is None else dumps(read))
+    yield Observation(content=result if read is None else dumps(_bare(read)))
     if call.name == SEARCH:
         tools += map(tool, _found(read))
+
+
+def _bare(result: Any) -> Any:
+    """What a tool returned, without the envelope of level 3, which says the call again; or why it returned nothing."""
+    if not (isinstance(result, dict) and result.keys() == ENVELOPE):
+        return result
+    return result["output"] if result["exception"] is None else {"exception": result["exception"]}
 
 
 def _typed(said: JsonValue, kind: str | None) -> JsonValue:
