@@ -55,7 +55,7 @@ def test_a_plan_has_the_values_of_the_calls_in_their_order(corpora, kind):
         for call in last(row).calls:
             for value in call.arguments.values():
                 if isinstance(value, int | float):
-                    place = thought.find(str(value), place)
+                    place = thought.find(str(value).lower(), place)
                     assert place >= 0
 
 
@@ -146,7 +146,7 @@ def test_typed_tools_take_strings_only_and_say_which_language(corpora):
 def test_a_number_said_with_its_unit_is_bare_in_the_call(told):
     found = numeric("price", {"type": "number", "description": told, "minimum": 1, "maximum": 2000})
     for number in range(60):
-        value, said = found.draw(Random(number))
+        value, said, *_ = found.draw(Random(number))
         digits = re.sub(r"[^\d.]", "", said)
         assert digits == str(value) if digits else said.split()[0] == words.COUNT.get(value, said.split()[0])
 

@@ -19,8 +19,10 @@ from calm.conversation import Assistant, Call, Conversation, Tool, User
 from calm.data import Item, Reject, bucket, pick, vary_chat, vary_tools
 from calm.data import pool as tools
 from calm.data.part import PartRecipe
-from calm.data.sources import grown_sgd, grown_steps
+from calm.data.sources import grown_formatted, grown_sgd, grown_steps
 from calm.data.sources import grown_words as words
+from calm.data.sources.grown_extras import alike, wishing
+from calm.data.sources.grown_formats import FORMATS
 from calm.data.sources.grown_plans import given, plan
 from calm.data.sources.grown_series import Asked, in_one_breath, joined, once, series
 from calm.data.sources.grown_speech import Speakable, Values, drawn, finished, label, request, speakable
@@ -32,32 +34,36 @@ from calm.errors import UsageError
 
 BLOCK = 1_000
 """Rows in a piece."""
-Kind = Literal["single", "choice", "same", "several", "typed", "steps", "ask", "refuse", "chat"]
+Kind = Literal["single", "choice", "format", "same", "several", "typed", "steps", "ask", "refuse", "chat"]
 KINDS: dict[Kind, int] = {
-    "single": 20,
-    "choice": 18,
+    "single": 17,
+    "choice": 17,
+    "format": 8,
     "same": 9,
     "several": 11,
     "typed": 5,
-    "steps": 13,
-    "ask": 11,
-    "refuse": 9,
+    "steps": 11,
+    "ask": 10,
+    "refuse": 8,
     "chat": 4,
 }
 """How often each kind comes, in parts of 100; with fewer kinds the rest keep their proportions."""
 SEAL = 0.7
 """Share of requests for Seal-Tools' everyday tools; Toucan's are more technical and read less like people."""
+SAID = 0.6
+"""Share of single calls in which the user speaks of optional parameters, where the tool has any."""
 COUNTING = 0.15
 """Share drawn from the few tools that need a number, beside those that come by chance."""
 
 
 class Shelf(NamedTuple):
-    """The pool's tools that people can ask for: of both origins, those that need a number, and by group."""
+    """The pool's tools that people can ask for: of both origins, those that need a number, by group and by form."""
 
     everyday: tuple[Speakable, ...]
     technical: tuple[Speakable, ...]
     counting: tuple[Speakable, ...]
     groups: dict[str, tuple[Speakable, ...]]
+    forms: dict[str, tuple[Speakable, ...]]
 
     def draw(self, rng: Random) -> Speakable:
         """A tool; one without required parameters is drawn again three times of four."""
@@ -78,7 +84,9 @@ def shelf() -> Shelf:
         groups[said.group] = (*groups.get(said.group, ()), said)
     everyday, technical = ([said for o, said in found if o == origin] for origin in ("seal_tools", "toucan"))
     counting = [said for _, said in found if any(m.kind in ("number", "amount") for m in said.required.values())]
-    return Shelf(tuple(everyday), tuple(technical), tuple(counting), groups)
+    forms = {name: tuple(said for _, said in found if name in grown_formatted.families(said)) for name in FORMATS}
+    forms = {name: fitting for name, fitting in forms.items() if fitting}
+    return Shelf(tuple(everyday), tuple(technical), tuple(counting), groups, forms)
 
 
 def grown(number: int, seed: int, kinds: Sequence[Kind] = tuple(KINDS)) -> Item:
@@ -98,10 +106,10 @@ def grown(number: int, seed: int, kinds: Sequence[Kind] = tuple(KINDS)) -> Item:
 
 
 def _single(rng: Random, key: Key) -> Conversation:
-    tool = shelf().draw(rng)
-    values = drawn(tool, rng)
+    tool = wishing(shelf().draw(rng), rng)
+    values = drawn(tool, rng, extras=SAID)
     said = request(tool, values, rng)
-    offered = vary_tools.distractors(said, [tool.tool], rng.choice((0, 0, 1, 2, 3, 4)), key)
+    offered = alike(vary_tools.distractors(said, [tool.tool], rng.choice((0, 0, 1, 2, 3, 4)), key), rng)
     return _conversation(
         (tool.tool, *offered), key, _user(said, tool, values), _calls(_why(tool, values, key), (tool, values))
     )
@@ -109,9 +117,10 @@ def _single(rng: Random, key: Key) -> Conversation:
 
 def _choice(rng: Random, key: Key) -> Conversation | None:
     """One call where the other tools are of the same field or server, but do something else."""
-    tool = shelf().draw(rng)
-    values = drawn(tool, rng)
-    others = tools.siblings(tool.group, [tool.tool], rng.randint(2, 7), *key)
+    bare = shelf().draw(rng)
+    tool = wishing(bare, rng)
+    values = drawn(tool, rng, extras=SAID)
+    others = alike(tools.siblings(bare.group, [bare.tool], rng.randint(2, 7), *key), rng)
     if len(others) < 2 or not tool.required:
         return None
     return _conversation(
@@ -122,10 +131,26 @@ def _choice(rng: Random, key: Key) -> Conversation | None:
     )
 
 
+def _format(rng: Random, key: Key) -> Conversation:
+    """One call whose values are said in ordinary words and wanted in the form that a description names."""
+    if rng.random() < 0.6:
+        forms = shelf().forms
+        name = rng.choices(list(forms), [len(fitting) ** 0.5 for fitting in forms.values()])[0]
+        wanted = grown_formatted.formed(rng.choice(forms[name]), rng)
+    else:
+        wanted = grown_formatted.extended(shelf().draw(rng), rng)
+    tool = wanted.tool
+    values = drawn(tool, rng)
+    said = request(tool, values, rng)
+    offered = alike(vary_tools.distractors(said, [tool.tool], rng.choice((0, 0, 1, 2, 3)), key), rng)
+    why = grown_formatted.why(wanted, values, _args(values), key)
+    return _conversation((tool.tool, *offered), key, _user(said, tool, values), _calls(why, (tool, values)))
+
+
 def _same(rng: Random, key: Key) -> Conversation | None:
     """One tool with two to four sets of values, which in over half of the rows differ in several places."""
     tool = shelf().draw(rng)
-    asked = in_one_breath(tool, rng) if rng.random() < 0.2 else series(tool, rng)
+    asked = in_one_breath(wishing(tool, rng), rng) if rng.random() < 0.2 else series(tool, rng)
     return _parallel([asked], rng, key) if asked else None
 
 
@@ -155,7 +180,7 @@ def _strangers(count: int, rng: Random) -> list[Speakable]:
 
 def _asked(tool: Speakable, count: int, rng: Random) -> Asked | None:
     if count == 1:
-        return once(tool, rng)
+        return once(wishing(tool, rng, 0.5), rng)
     return in_one_breath(tool, rng, (count,)) if rng.random() < 0.5 else series(tool, rng, (count,))
 
 
@@ -194,7 +219,7 @@ def _steps(rng: Random, key: Key) -> Conversation:
 
 def _ask(rng: Random, key: Key) -> Conversation | None:
     """The user leaves out a required value; the assistant asks for it, then calls."""
-    tool = shelf().draw(rng)
+    tool = wishing(shelf().draw(rng), rng, 0.4)
     names = [name for name, maker in tool.required.items() if maker.kind not in ("text", "list")]
     if not names:
         return None
@@ -252,6 +277,7 @@ def _chat(rng: Random, key: Key) -> Conversation:
 MAKERS: dict[Kind, Callable[[Random, Key], Conversation | None]] = {
     "single": _single,
     "choice": _choice,
+    "format": _format,
     "same": _same,
     "several": _several,
     "typed": _typed,
@@ -296,7 +322,16 @@ def _why(tool: Speakable, values: Values, key: Key) -> str:
     text = "".join(
         pick(bank, *key, n) for n, bank in enumerate((words.AIM, words.FITS, words.KNOWN if values else words.BARE))
     )
-    return text.format(deed=tool.deed, tool=tool.tool.name, args=_args(values))
+    return text.format(deed=tool.deed, tool=tool.tool.name, args=_args(values)) + _left_out(tool, values, key)
+
+
+def _left_out(tool: Speakable, values: Values, key: Key) -> str:
+    """In a third of the rows, what is optional and was not spoken of."""
+    properties: Any = tool.tool.parameters["properties"]
+    names = [label(name) for name in properties if name not in values and name not in tool.required]
+    if not names or bucket(*key, "left out") % 3:
+        return ""
+    return pick(words.LEFT_OUT, *key, "unsaid").format(names=names[bucket(*key, "which") % len(names)])
 
 
 def _args(values: Values) -> str:

@@ -9,10 +9,15 @@ from pydantic import JsonValue
 
 
 class Value(NamedTuple):
-    """What the call says and what the user says."""
+    """What the call says, what the user says, and what a thought says of it where that is neither.
+
+    Where `said` is a whole sentence, `heard` are the words in it that mean the value.
+    """
 
     value: JsonValue
     said: str
+    note: str = ""
+    heard: str = ""
 
 
 Draw = Callable[[Random], Value]

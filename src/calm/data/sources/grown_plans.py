@@ -33,13 +33,13 @@ def plan(wanted: Sequence[Wanted], key: Key) -> str:
 
 
 def given(values: Values) -> list[tuple[str, str]]:
-    """Names and values as a thought tells them: numbers bare, all else as said; a long value is left empty."""
-    return [(label(name), bare(value) if len(value.said) < LONG else "") for name, value in values.items()]
+    """Names and values as a thought tells them: bare numbers, notes, else what was said; nothing for long ones."""
+    return [(label(name), bare(value) if len(bare(value)) < LONG else "") for name, value in values.items()]
 
 
 def bare(value: Value) -> str:
     """The value without the unit or the words in which a number was said."""
-    return str(value.value) if isinstance(value.value, int | float) else value.said
+    return value.note or (str(value.value) if isinstance(value.value, int | float) else value.said)
 
 
 def _item(tool: str, pairs: Sequence[tuple[str, str]], key: Key) -> str:

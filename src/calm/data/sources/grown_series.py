@@ -28,7 +28,7 @@ class Asked(NamedTuple):
         return f"{self.sentence} {self.told}".rstrip()
 
 
-def once(tool: Speakable, rng: Random, extras: float = 0.2) -> Asked:
+def once(tool: Speakable, rng: Random, extras: float = 0.45) -> Asked:
     """The tool asked for with one set of values."""
     values = drawn(tool, rng, extras=extras)
     return Asked(*_whole(tool, values, rng), ((tool, values),))
@@ -41,7 +41,7 @@ def in_one_breath(tool: Speakable, rng: Random, counts: Sequence[int] = (2, 2, 2
     if not names or places > 1:
         return None
     name = rng.choice(names)
-    values = drawn(tool, rng, extras=0)
+    values = drawn(tool, rng, extras=0.4)
     several = {v.said: v for v in (tool.required[name].draw(rng) for _ in range(rng.choice(counts)))}
     if len(several) < 2:
         return None
@@ -51,6 +51,7 @@ def in_one_breath(tool: Speakable, rng: Random, counts: Sequence[int] = (2, 2, 2
 
 def series(tool: Speakable, rng: Random, counts: Sequence[int] = (2, 2, 3, 3, 4)) -> Asked | None:
     """Two to four sets of values, each said by itself; None where the tool has no values that are said so."""
+    tool = tool._replace(optional={name: maker for name, maker in tool.optional.items() if maker.kind != "wish"})
     kinds = [maker.kind for maker in tool.required.values()]
     if not kinds or not _SAYABLE.issuperset(kinds) or (len(kinds) == 1 and rng.random() < 0.8):
         return None

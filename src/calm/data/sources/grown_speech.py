@@ -6,7 +6,7 @@ economy."). Where the sentence would not read well, there is none.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from random import Random
 from typing import Any, NamedTuple
@@ -16,6 +16,7 @@ from calm.data.sources import grown_lists as lists
 from calm.data.sources import grown_words as words
 from calm.data.sources.grown_numbers import Maker, Value
 from calm.data.sources.grown_values import maker
+from calm.data.sources.grown_wishes import flag, limit
 from calm.data.thoughts import listed
 from calm.data.vary_reading import LOOKING, READING, VERBS, deed, parts, wordset
 
@@ -73,13 +74,23 @@ def speakable(tool: Tool, group: str) -> Speakable | None:
     required = {key: made for key in needed if (made := makers.get(key))}
     if len(required) < len(needed) or sum(made.kind == "text" for made in required.values()) > 1:
         return None
-    optional = {key: made for key, made in makers.items() if made and key not in needed and made.kind not in _RARE}
+    optional = _optional({key: prop for key, prop in schema["properties"].items() if key not in needed}, makers)
     if (_spread(rest) and len(required) > 2) or (" or " in rest and not _EITHER.search(rest)):
         return None
     return Speakable(tool, group, verb, rest, required, optional)
 
 
-_RARE = ("text", "id", "file", "url", "limit")
+def _optional(properties: Mapping[str, Any], makers: Mapping[str, Maker | None]) -> dict[str, Maker]:
+    """Makers of optional parameters; limits and what is to be included are said as wishes."""
+    found: dict[str, Maker] = {}
+    for key, prop in properties.items():
+        made = makers[key] or flag(key, prop)
+        if made and made.kind not in _RARE:
+            found[key] = limit(made) if made.kind == "limit" else made
+    return found
+
+
+_RARE = ("text", "id", "file", "url")
 """Kinds of optional parameters that a request would hardly name."""
 
 
@@ -103,10 +114,10 @@ def label(name: str) -> str:
 
 
 def drawn(tool: Speakable, rng: Random, extras: float = 0.35) -> Values:
-    """Values of the required parameters and, in a share `extras` of cases, of one or two optional ones."""
+    """Values of the required parameters and, in a share `extras` of cases, of one to three optional ones."""
     chosen = dict(tool.required)
     if tool.optional and rng.random() < extras:
-        keys = rng.sample(sorted(tool.optional), min(len(tool.optional), rng.choice((1, 1, 2))))
+        keys = rng.sample(sorted(tool.optional), min(len(tool.optional), rng.choice((1, 2, 2, 3))))
         chosen |= {key: tool.optional[key] for key in tool.optional if key in keys}
     order: Any = tool.tool.parameters["properties"]
     return _settled(_ordered({key: chosen[key].draw(rng) for key in order if key in chosen}), rng)
@@ -139,10 +150,19 @@ def _settled(values: Values, rng: Random) -> Values:
 
 
 def _later(one: Value, other: Value) -> bool:
-    a, b = one.value, other.value
+    a, b = _rank(one), _rank(other)
     return (isinstance(a, str) and isinstance(b, str) and a > b) or (
         isinstance(a, int | float) and isinstance(b, int | float) and a > b
     )
+
+
+def _rank(value: Value) -> Any:
+    """What tells which of two values is later, in whatever form a day or a time is written."""
+    day = re.fullmatch(r"(?:the )?(?:(\d+)\w* (?:of )?)?([A-Z][a-z]+)(?: (\d+)(?:st|nd|rd|th)?)?,? (\d{4})", value.said)
+    if day and day[2] in lists.MONTHS:
+        return f"{day[4]}-{lists.MONTHS.index(day[2]) + 1:02}-{int(day[1] or day[3] or 0):02}"
+    clock = re.fullmatch(r"(\d\d)(:\d\d) ([AP])M", str(value.value))
+    return f"{clock[3]}{int(clock[1]) % 12:02}{clock[2]}" if clock else value.value
 
 
 # --- sentences -------------------------------------------------------------------------------------------------------
@@ -155,14 +175,26 @@ def request(tool: Speakable, values: Values, rng: Random) -> str:
 
 def sentences(tool: Speakable, values: Values, rng: Random) -> tuple[str, str]:
     """The request's main sentence and, perhaps empty, what follows it."""
-    rest, left = _placed(tool, values, rng)
+    wishes = [value.said for name, value in values.items() if _kind(tool, name) == "wish"]
+    rest, left = _placed(tool, {name: v for name, v in values.items() if _kind(tool, name) != "wish"}, rng)
     rest, left = _phrased(tool, rest, left, rng)
     rest = _LOOSE.sub(r"\1 ", rest)
     inline = len(left) <= 2 and "{" not in rest and rng.random() < 0.4 and all(len(v.said) < 30 for v in left.values())
     if left and inline:
         rest += rng.choice(words.WITH).format(pairs=listed([_pair(key, value, rng) for key, value in left.items()]))
         left = {}
-    return _framed(tool, _articled(rest), rng), _told(left, rng)
+    return _wished(_framed(tool, _articled(rest), rng), _told(left, rng), wishes)
+
+
+def _kind(tool: Speakable, name: str) -> str:
+    return (tool.required.get(name) or tool.optional[name]).kind
+
+
+def _wished(sentence: str, told: str, wishes: Sequence[str]) -> tuple[str, str]:
+    """What begins with a comma goes before the sentence's end, at most two of them; other wishes are sentences."""
+    tails = "".join(wish for wish in wishes if wish.startswith(","))
+    whole = " ".join(wish for wish in wishes if not wish.startswith(","))
+    return f"{sentence[:-1]}{tails}{sentence[-1:]}", f"{told} {whole}".strip()
 
 
 def _placed(tool: Speakable, values: Values, rng: Random) -> tuple[str, Values]:

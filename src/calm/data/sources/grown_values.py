@@ -173,7 +173,10 @@ def _symbol(words: str, told: str) -> Maker | None:
 def _date(words: str, told: str) -> Maker | None:
     """ISO dates, unless the description wants another form; what the user says is a date in words or the same."""
     lower = told.lower()
-    if re.search(r"mm/dd|dd/mm|dd-mm|mm-dd-yyyy|timestamp|unix|range|period", lower) and "yyyy-mm-dd" not in lower:
+    if (
+        re.search(r"mm/dd|dd/mm|dd-mm|mm-dd-yyyy|timestamp|unix|range|period|[a-z]+ \d{1,2}, \d{4}|\d/\d", lower)
+        and "yyyy-mm-dd" not in lower
+    ):
         return None
     years = (1950, 2006) if re.search(r"birth", words) else (2023, 2026)
     return Maker("date", lambda rng: _day(rng, *years))
@@ -199,18 +202,23 @@ def _nth(number: int) -> str:
 
 
 _CLOCK = re.compile(r"hh:?mm|24-hour|24 hour|start time|end time|time of|appointment|arrival|departure")
+_NO_CLOCK = re.compile(r"duration|yyyy|date and time|:\d\d:\d\d|hh:mm:ss|exposure")
+"""Descriptions of lengths of time, or of more than hours and minutes."""
 
 
 def _time(words: str, told: str) -> Maker | None:
-    if not re.search(
-        r"hh:?mm|24-hour|24 hour|start time|end time|time of|appointment|arrival|departure", f"{words} {told.lower()}"
-    ):
+    lower = f"{words} {told.lower()}"
+    if not _CLOCK.search(lower) or _NO_CLOCK.search(lower):
         return None
+
+    twelve = re.search(r"\b[ap]m\b|\d[ap]m\b", lower)
 
     def draw(rng: Random) -> Value:
         hour, minute = rng.randint(7, 21), rng.choice((0, 15, 30, 45))
-        half = f"{(hour - 1) % 12 + 1}{f':{minute:02}' if minute else ''} {'am' if hour < 12 else 'pm'}"
-        return Value(f"{hour:02}:{minute:02}", rng.choice((f"{hour:02}:{minute:02}", half, half)))
+        now, noon = (hour - 1) % 12 + 1, "am" if hour < 12 else "pm"
+        value = f"{now:02}:{minute:02} {noon.upper()}" if twelve else f"{hour:02}:{minute:02}"
+        half = f"{now}{f':{minute:02}' if minute else ''} {noon}"
+        return Value(value, rng.choice((value, half, half)))
 
     return Maker("time", draw)
 

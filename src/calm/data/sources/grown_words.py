@@ -136,6 +136,33 @@ BARE = (
     ". It needs no arguments.", "; it takes no input.", ". Nothing has to be filled in.", ". No values are needed.",
     ". I can call it right away.", ". There is nothing to add.", "; it needs no details.", ". I call it as it is.",
 )  # fmt: skip
+LEFT_OUT = (
+    " Nothing is said of {names}, so I leave that out.", " No word on {names}; it stays out.",
+    " I leave out {names}, which the user does not mention.", " Optional and not mentioned: {names}.",
+    " They say nothing about {names}, so it is not in the call.", " As for {names}, I do not invent anything.",
+    " I set nothing for {names}, as nothing was said.", " Without a word on {names} I do not fill it in.",
+    " I do not guess {names}.", " There is no need for {names}.", " What is open, {names}, keeps its default.",
+    " The user does not care about {names}.",
+)  # fmt: skip
+"""Of optional parameters that the user did not speak of."""
+TURNED = (
+    "the {label} is wanted {form}, so {said} becomes {note}", "I write {said} {form}: {note}",
+    "given {form}, {said} is {note}", "it is {note} for {said}, as the {label} is asked {form}",
+    "{said} becomes {note}",
+    "{said} has to be {note} in the call", "{said} is {note} in the form of the schema",
+    "the schema wants the {label} {form}; {said} turns into {note}", "{said} means {note} here",
+    "the description asks for the {label} {form}, hence {note} for {said}", "the {label} goes {form}: {note} for "
+    "{said}",
+    "{said}, {form}, is {note}", "for the {label} I need {said} {form}, that is {note}", "from {said} I get {note}",
+    "written {form}, {said} comes to {note}", "the {label}: {said}, which I pass {form}, {note}",
+)  # fmt: skip
+"""How a value that was said in other words is to be written; `{form}` follows "given"."""
+WRITTEN = (
+    " I have {args}.", " I pass {args}.", " From the message: {args}.", " So it gets {args}.", " I fill in {args}.",
+    " The values are {args}.", " Its input is {args}.", " That makes {args}.", " I call it with {args}.",
+    " The call has {args}.", " The arguments: {args}.", " What I pass on: {args}.",
+)  # fmt: skip
+"""The arguments, after a sentence."""
 COUNT = {1: "one", 2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
 NTH = ("first", "second", "third", "fourth", "fifth", "sixth")
 PLAN = (
