@@ -43,6 +43,8 @@ def bare(value: Value) -> str:
 
 
 def _item(tool: str, pairs: Sequence[tuple[str, str]], key: Key) -> str:
+    if not pairs:
+        return tool
     way = pick(words.GIVEN, *key, "given")
     parts = [way.format(label=name, said=said) if said else f"the {name}" for name, said in pairs]
     joined = listed(parts) if pick(("and", "comma"), *key, "joined") == "and" else ", ".join(parts)

@@ -14,13 +14,15 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from calm.conversation import Conversation, Tool
+from calm.conversation import Call, Conversation, Tool
 from calm.data import Item, bucket, phrases_calls
 from calm.data.part import Limit, PartRecipe, named
 from calm.data.sources import sampled, wire
 from calm.data.sources.grounds import grounded
+from calm.data.sources.grown_plans import LONG, plan
+from calm.data.thoughts import Key, words
 from calm.errors import DataError
-from calm.files import read_jsonl
+from calm.files import dumps, read_jsonl
 from calm.hub.corpora import corpus
 
 QUERIES = ("dev.jsonl", "test_in_domain.jsonl", "test_out_domain.jsonl")
@@ -98,8 +100,21 @@ def _act(talk: wire.Talk, stated: Sequence[Mapping[str, Any]], name: str) -> Non
     wanted = [wire.call(one["api"], one["parameters"], talk.tools) for one in now]
     for call in wanted:
         grounded(call.arguments, talk.said)
-    thought = phrases_calls.waiting(wanted, later, (name,)) if later else phrases_calls.calling(wanted, (name,))
-    talk.act(thought, wanted)
+    talk.act(_thought(wanted, later, (name,)), wanted)
+
+
+def _thought(wanted: Sequence[Call], later: Sequence[str], key: Key) -> str:
+    """What waits is named; calls side by side are planned with every value, one call is simply explained."""
+    if later:
+        return phrases_calls.waiting(wanted, later, key)
+    if len(wanted) == 1:
+        return phrases_calls.calling(wanted, key)
+    return plan([(call.name, [_pair(*item) for item in call.arguments.items()]) for call in wanted], key)
+
+
+def _pair(name: str, value: object) -> tuple[str, str]:
+    text = value if isinstance(value, str) else dumps(value)
+    return words(name), text if len(text) < LONG else ""
 
 
 def _announced(stated: Sequence[Mapping[str, Any]], query: str) -> list[str]:
