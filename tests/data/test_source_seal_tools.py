@@ -1,4 +1,5 @@
 import json
+import re
 from typing import Any
 
 import pytest
@@ -41,6 +42,13 @@ def test_a_call_is_typed_and_its_distractors_are_of_its_field(tmp_path):
     assert schema["properties"]["days"]["type"] == "integer"
     assert len(item.tools) == 2
     assert "bakeBread" not in by_name(item.tools)
+
+
+def test_calls_side_by_side_are_planned_with_every_value(tmp_path):
+    wanted = ("getTide", {"harbour": "Sula", "days": "3"}), ("getMoon", {})
+    (item,) = read(tmp_path, "High water in Sula for 3 days, and the moon", *wanted)
+    thought = item.messages[1].thought
+    assert re.search(r"getTide\W.*Sula.*3.*getMoon", thought)
 
 
 def test_a_call_that_needs_a_result_waits_and_the_thought_says_so(tmp_path):

@@ -19,7 +19,7 @@ from calm.conversation import Assistant, Call, Conversation, Tool, User
 from calm.data import Item, Reject, bucket, pick, vary_chat, vary_tools
 from calm.data import pool as tools
 from calm.data.part import PartRecipe
-from calm.data.sources import grown_formatted, grown_sgd, grown_steps
+from calm.data.sources import grown_formatted, grown_sgd, grown_steps, grown_turns
 from calm.data.sources import grown_words as words
 from calm.data.sources.grown_extras import alike, wishing
 from calm.data.sources.grown_formats import FORMATS
@@ -34,16 +34,20 @@ from calm.errors import UsageError
 
 BLOCK = 1_000
 """Rows in a piece."""
-Kind = Literal["single", "choice", "format", "same", "several", "typed", "steps", "ask", "refuse", "chat"]
+Kind = Literal[
+    "single", "choice", "format", "same", "several", "typed", "steps", "told", "keyed", "ask", "refuse", "chat"
+]
 KINDS: dict[Kind, int] = {
-    "single": 17,
-    "choice": 17,
+    "single": 15,
+    "choice": 15,
     "format": 8,
     "same": 9,
     "several": 11,
     "typed": 5,
-    "steps": 11,
-    "ask": 10,
+    "steps": 9,
+    "told": 5,
+    "keyed": 5,
+    "ask": 6,
     "refuse": 8,
     "chat": 4,
 }
@@ -214,6 +218,18 @@ def _steps(rng: Random, key: Key) -> Conversation:
     return grown_steps.played(rng, key)
 
 
+def _told(rng: Random, key: Key) -> Conversation | None:
+    """One call whose values come over several turns."""
+    tool = shelf().draw(rng)
+    return grown_turns.told(tool, _around(tool, tool.deed, rng, key), rng, key)
+
+
+def _keyed(rng: Random, key: Key) -> Conversation | None:
+    """A call that needs what another tool gives."""
+    tool = shelf().draw(rng)
+    return grown_turns.keyed(tool, _around(tool, tool.deed, rng, key), rng, key)
+
+
 # --- no call, or not yet ---------------------------------------------------------------------------------------------
 
 
@@ -282,6 +298,8 @@ MAKERS: dict[Kind, Callable[[Random, Key], Conversation | None]] = {
     "several": _several,
     "typed": _typed,
     "steps": _steps,
+    "told": _told,
+    "keyed": _keyed,
     "ask": _ask,
     "refuse": _refuse,
     "chat": _chat,
