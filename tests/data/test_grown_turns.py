@@ -56,7 +56,7 @@ def test_names_of_ours_are_written_as_the_tool_writes_its_own(fare):
 def test_tools_without_two_values_to_tell_or_with_a_key_of_their_own_do_not_lend_themselves(fare):
     single = fare._replace(required={"city": fare.required["city"]})
     assert told(single, [], Random(0), (0,)) is None
-    owned = fare._replace(required={name: fare.required["city"] for name in (door.name for door in DOORS)})
+    owned = fare._replace(required=dict.fromkeys((door.name for door in DOORS), fare.required["city"]))
     assert keyed(owned, [], Random(0), (0,)) is None
 
 
