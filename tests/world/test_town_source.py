@@ -123,6 +123,15 @@ def test_one_domain_alone_offers_only_its_tools(domain):
         assert [tool.name for tool in made.tools] == list(OFFERED[domain])
 
 
+def test_in_the_whole_town_all_tools_are_offered_and_over_half_of_the_users_have_two_errands():
+    wide = list(read_town(60, seed=7, whole=1.0))
+    assert all({tool.name for tool in made.tools} == {n for names in OFFERED.values() for n in names} for made in wide)
+    spoken = [{name.partition("-")[0] for name in made.state[-1]} for made in wide]
+    before = [{name.partition("-")[0] for name in made.state[-1]} for made in MADE[:60]]
+    assert sum(len(now) > len(then) for now, then in zip(spoken, before, strict=True)) > 25
+    assert list(read_town(20, seed=7, whole=0.0)) == MADE[:20]
+
+
 @pytest.mark.parametrize("domains", [("bus",), ("booking",), ()])
 def test_domains_without_anything_to_talk_about_are_refused(domains):
     with pytest.raises(UsageError, match="town domain"):

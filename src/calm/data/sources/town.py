@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import Field, JsonValue
 
-from calm.conversation import Assistant, Call, Conversation, Message, Observation, State, User, by_name
+from calm.conversation import Assistant, Call, Conversation, Message, Observation, State, System, User, by_name
 from calm.data import Item
 from calm.data.part import PartRecipe
 from calm.data.phrases_calls import pairs
@@ -50,13 +50,19 @@ CANCEL = ("Sorry, please cancel that booking.", "Plans changed, cancel it please
 
 
 def read_town(
-    count: int, seed: int = 0, domains: Sequence[str] = DOMAINS, first: int = 0, wordings: int | None = None
+    count: int,
+    seed: int = 0,
+    domains: Sequence[str] = DOMAINS,
+    first: int = 0,
+    wordings: int | None = None,
+    whole: float = 0.0,
 ) -> Iterator[Conversation]:
     """`count` conversations of two to eight user turns, most of three to five, the same for the same seed.
 
     Conversation n depends on seed and n only, so a longer run begins with a shorter one, or goes on where that ended
     with `first`. `wordings` bounds how many ways the assistant has of saying a thing, 1 being one plain way; what
-    happens is the same whatever it is.
+    happens is the same whatever it is. In a share `whole` of them the tools of all `domains` are offered, and over half
+    of those users have a second errand.
 
     Raises:
         UsageError: an unknown domain, or `booking` alone.
@@ -66,10 +72,13 @@ def read_town(
     if not any(d in PLANS for d in domains):
         raise UsageError("no town domain to talk about; name one of " + ", ".join(PLANS))
     for number in range(first, first + count):
-        yield _conversation(number, seed, domains, wordings)
+        wide = Random(f"whole {seed} {number}")
+        yield _conversation(number, seed, domains, wordings, wide if wide.random() < whole else None)
 
 
-def _conversation(number: int, seed: int, domains: Sequence[str], wordings: int | None) -> Conversation:
+def _conversation(
+    number: int, seed: int, domains: Sequence[str], wordings: int | None, wide: Random | None
+) -> Conversation:
     rng = Random(f"read_town {seed} {number}")
     main = rng.choice([d for d in domains if d in PLANS])
     others = [d for d in domains if d in PAIRED and d != main]
@@ -78,12 +87,17 @@ def _conversation(number: int, seed: int, domains: Sequence[str], wordings: int 
     offered = {main, *pair, *(["booking"] if cancels else [])}
     if not pair and len(domains) > 1 and rng.random() < 0.15:
         offered.add(rng.choice(list(domains)))
-    scene = _Scene(world.Town(tuple(offered)), rng, f"town/{seed}/{number}", wordings)
+    scene = _Scene(world.Town(tuple(domains if wide else offered)), rng, f"town/{seed}/{number}", wordings)
+    if wide and wide.random() < 0.5:
+        scene.messages.append(System(content=wide.choice(words.DESK)))
     if rng.random() < 0.12:
         said, thought, reply = rng.choice(words.SMALL_TALK)
         scene.user(said)
         scene.say(scene.worded(thought), scene.worded(reply))
     _task(scene, [random_goal(d, rng) for d in (main, *pair)], cancels)
+    others = [d for d in domains if d in PLANS and d not in offered]
+    if wide and others and wide.random() < 0.6:
+        _task(scene, [random_goal(wide.choice(others), wide)], cancels=False)
     scene.user(thanks(rng))
     scene.say(scene.worded(words.ENDING), scene.worded(words.BYE))
     return scene.conversation()
@@ -337,7 +351,8 @@ BLOCK = 100
 class Town(PartRecipe):
     """`count` conversations played out in the town, in all its domains or some; every call in them was executed.
 
-    `wordings` bounds the assistant's ways of saying a thing: few rows teach a small model one way, not dozens.
+    `wordings` bounds the assistant's ways of saying a thing: few rows teach a small model one way, not dozens. `whole`
+    is the share of conversations with the tools of all domains at once, most of them with two errands.
     """
 
     corpora: ClassVar[tuple[str, ...]] = ("calm",)
@@ -345,6 +360,7 @@ class Town(PartRecipe):
     count: int = Field(default=200, ge=1)
     domains: Annotated[tuple[str, ...], Field(min_length=1)] = DOMAINS
     wordings: int | None = Field(default=None, ge=1)
+    whole: float = Field(default=0.0, ge=0, le=1)
 
     def pieces(self) -> int:
         """Blocks of 100."""
@@ -353,4 +369,4 @@ class Town(PartRecipe):
     def read(self, seed: int, piece: int = 0) -> Iterator[Item]:
         """The conversations of a block, which `seed` and their numbers decide."""
         first = piece * BLOCK
-        return read_town(min(BLOCK, self.count - first), seed, self.domains, first, self.wordings)
+        return read_town(min(BLOCK, self.count - first), seed, self.domains, first, self.wordings, self.whole)
