@@ -82,11 +82,27 @@ def test_who_leaves_something_out_is_asked_for_it(rows):
         assert missing in call.arguments
 
 
-def test_without_the_right_tool_nothing_is_called(rows):
-    for row in of(rows, "refuse"):
+@pytest.mark.parametrize("kind", ["refuse", "near"])
+def test_without_the_right_tool_nothing_is_called(rows, kind):
+    for row in of(rows, kind):
         assert not made(row)
         assert row.tools
         assert row.meta["missing"].partition(":")[0] not in {tool.name for tool in row.tools}
+
+
+def test_a_refusal_beside_a_near_tool_names_it_and_what_it_is_for(rows):
+    groups = {(pooled.tool.name, pooled.tool.description): pooled.group for pooled in pool()}
+    for row in of(rows, "near"):
+        assert len({groups[tool.name, tool.description] for tool in row.tools}) == 1
+        assert any(tool.name in (row.messages[-1].thought or "") for tool in row.tools)
+
+
+def test_words_that_ask_for_nothing_are_answered_with_a_question_or_an_offer(rows):
+    for row in of(rows, "vague"):
+        said, step = row.messages
+        assert len(said.content) < 60
+        assert not step.calls
+        assert "?" in step.text or "Tell me" in step.text
 
 
 def test_a_tool_for_several_values_is_called_once_for_each(rows):

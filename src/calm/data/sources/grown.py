@@ -23,6 +23,7 @@ from calm.data.sources import grown_formatted, grown_sgd, grown_steps, grown_tur
 from calm.data.sources import grown_words as words
 from calm.data.sources.grown_extras import alike, wishing
 from calm.data.sources.grown_formats import FORMATS
+from calm.data.sources.grown_near import APART, declined, fragment
 from calm.data.sources.grown_plans import given, plan
 from calm.data.sources.grown_series import Asked, in_one_breath, joined, once, series
 from calm.data.sources.grown_speech import Speakable, Values, drawn, finished, label, request, speakable
@@ -35,11 +36,24 @@ from calm.errors import UsageError
 BLOCK = 1_000
 """Rows in a piece."""
 Kind = Literal[
-    "single", "choice", "format", "same", "several", "typed", "steps", "told", "keyed", "ask", "refuse", "chat"
+    "single",
+    "choice",
+    "format",
+    "same",
+    "several",
+    "typed",
+    "steps",
+    "told",
+    "keyed",
+    "ask",
+    "refuse",
+    "near",
+    "vague",
+    "chat",
 ]
 KINDS: dict[Kind, int] = {
-    "single": 15,
-    "choice": 15,
+    "single": 14,
+    "choice": 14,
     "format": 8,
     "same": 9,
     "several": 11,
@@ -47,9 +61,11 @@ KINDS: dict[Kind, int] = {
     "steps": 9,
     "told": 5,
     "keyed": 5,
-    "ask": 6,
-    "refuse": 8,
-    "chat": 4,
+    "ask": 5,
+    "refuse": 5,
+    "near": 5,
+    "vague": 2,
+    "chat": 3,
 }
 """How often each kind comes, in parts of 100; with fewer kinds the rest keep their proportions."""
 SEAL = 0.7
@@ -282,6 +298,27 @@ def _refuse(rng: Random, key: Key) -> Conversation | None:
     return row.note(missing=f"{tool.tool.name}: {tool.tool.description}")
 
 
+def _near(rng: Random, key: Key) -> Conversation | None:
+    """The right tool is taken away, and what is left is of its field but does something else."""
+    tool = shelf().draw(rng)
+    offered = tools.siblings(tool.group, [tool.tool], rng.choice((1, 1, 1, 2, 3, 5)), *key, under=APART)
+    if not offered:
+        return None
+    step = declined(tool.deed, offered[0], key)
+    if not step:
+        return None
+    row = _conversation(offered, key, (User(content=request(tool, drawn(tool, rng), rng)), None), (step, None))
+    return row.note(missing=f"{tool.tool.name}: {tool.tool.description}")
+
+
+def _vague(rng: Random, key: Key) -> Conversation:
+    """A few words that ask for nothing, while tools are offered."""
+    start = shelf().draw(rng)
+    offered = (start.tool, *vary_tools.distractors("", [start.tool], rng.choice((0, 0, 1, 2, 4)), key))
+    said, step = fragment(rng, key)
+    return _conversation(offered, key, (User(content=said), None), (step, None))
+
+
 def _chat(rng: Random, key: Key) -> Conversation:
     """Small talk or a general question while tools are offered."""
     start = shelf().draw(rng)
@@ -302,6 +339,8 @@ MAKERS: dict[Kind, Callable[[Random, Key], Conversation | None]] = {
     "keyed": _keyed,
     "ask": _ask,
     "refuse": _refuse,
+    "near": _near,
+    "vague": _vague,
     "chat": _chat,
 }
 
