@@ -47,6 +47,13 @@ PAIRED = ("restaurant", "hotel", "attraction")
 
 ADDRESS = ("What is the address?", "Where is it exactly?", "Can you give me the address?")
 CANCEL = ("Sorry, please cancel that booking.", "Plans changed, cancel it please.", "Please cancel it again.")
+DESK = (
+    "You help visitors of the town of Aldermere with your tools. Say only what they told you.",
+    "You are the visitors' desk of Aldermere. Look things up, book them, and make nothing up.",
+    "Answer visitors of Aldermere. Search with all that they ask for, and ask for what a booking still needs.",
+    "You work for the town of Aldermere: search, book and order for its guests, politely and briefly.",
+)
+"""Standing instructions of whoever has all the town's tools at hand."""
 
 
 def read_town(
@@ -89,7 +96,7 @@ def _conversation(
         offered.add(rng.choice(list(domains)))
     scene = _Scene(world.Town(tuple(domains if wide else offered)), rng, f"town/{seed}/{number}", wordings)
     if wide and wide.random() < 0.5:
-        scene.messages.append(System(content=wide.choice(words.DESK)))
+        scene.messages.append(System(content=wide.choice(DESK)))
     if rng.random() < 0.12:
         said, thought, reply = rng.choice(words.SMALL_TALK)
         scene.user(said)

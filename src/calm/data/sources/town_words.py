@@ -467,11 +467,3 @@ UNABLE: Halves = (
 )
 SMALL_TALK = (("Hello!", GREETED, HELLO), ("Hi, what can you do?", CURIOUS, ABLE), ("Will it rain?", WEATHER, UNABLE))
 """What the user says before the matter at hand, what the assistant thinks of it, and its reply."""
-
-DESK = (
-    "You help visitors of the town of Aldermere with your tools. Say only what they told you.",
-    "You are the visitors' desk of Aldermere. Look things up, book them, and make nothing up.",
-    "Answer visitors of Aldermere. Search with all that they ask for, and ask for what a booking still needs.",
-    "You work for the town of Aldermere: search, book and order for its guests, politely and briefly.",
-)
-"""Standing instructions of whoever has all the town's tools at hand."""
