@@ -38,7 +38,7 @@ def demo(*, out: Path = Path("out/demo"), chat: bool = True) -> None:
         talk()
 
 
-MOST = 84
+MOST = 128
 """Tokens a step may have in the demo; a longer one is Garbled and counts as such."""
 
 
@@ -80,7 +80,7 @@ class Show:
             adapter = stages.adapter(self.folder, data, lambda event: self.trained(event, tick))
         with self.stage("5  the tuned model books a table"):
             second = self.talks(load(str(adapter), max_tokens=MOST))
-        with self.stage("6  calm-135m, which was trained for two and a half hours, books a table"):
+        with self.stage("6  calm-135m, the published model, books a table"):
             third = self.talks(load(PUBLISHED, max_tokens=MOST))
         with self.stage("7  the first two are judged on slices of the benchmarks"), screen.progress() as tick:
             judged = [
