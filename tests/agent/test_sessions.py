@@ -62,6 +62,15 @@ def test_only_the_owner_may_read_the_file(tmp_path):
     assert (tmp_path / "s.db").stat().st_mode & 0o077 == 0
 
 
+def test_a_session_that_begins_at_a_step_knows_its_calls_when_it_is_read_again(tmp_path):
+    session = Sessions(tmp_path / "s.db").begin("s", START.add(User(content="f"), STEP))
+    session.begin(0, STEP.calls[0])
+    session.finish(0, "1")
+    again = Sessions(tmp_path / "s.db").resume("s")
+    assert (session.result(0), again.result(0)) == ("1", "1")
+    assert again.result(1) is None
+
+
 def test_turns_that_are_taken_back_stay_in_the_file(tmp_path):
     sessions = Sessions(tmp_path / "s.db")
     session = told(sessions)

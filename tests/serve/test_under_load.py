@@ -3,6 +3,7 @@
 import contextlib
 import json
 import socket
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,9 @@ from calm.policy.local.together import Together
 from calm.policy.scripted import Scripted
 from calm.serve import app
 from calm.serve.http import Settings
+from calm.serve.room import Room
 from calm.serve.run import background
+from calm.serve.worker import InLine, Worker
 from calm.world.functions import Functions, writes
 
 PATH = "/v1/chat/completions"
@@ -301,6 +304,44 @@ def test_a_stopping_server_takes_no_for_an_answer_and_lets_the_turn_finish():
 )
 def test_the_agent_refuses_what_makes_no_sense(agent, path, body, status):
     assert agent.post(f"/agent/{path}", json=body).status_code == status
+
+
+def test_a_tool_or_a_model_that_exits_ends_its_own_turn_and_nothing_else():
+    def leave() -> str:
+        """Leave."""
+        raise SystemExit(3)
+
+    policy = Scripted([Assistant(calls=(Call(name="leave", arguments={}),)), Assistant(text="Still here.")], name="m")
+    with background(app(policy, None, Functions([leave]))) as url, httpx.Client(base_url=url, timeout=10) as client:
+        assert next(e for e in told(client, "go") if isinstance(e, dict) and e["kind"] == "error")
+        assert kinds(told(client, "there?"))[-1] == "finished"
+
+
+class Leaves:
+    """A policy that exits at the first request, as a panic in Rust would end its thread."""
+
+    name, asked = "m", 0
+
+    def __call__(self, conversation):
+        self.asked += 1
+        return sys.exit(3) if self.asked == 1 else Assistant(text="Still here.")
+
+
+def test_a_model_that_exits_is_an_error_to_its_client_and_gives_its_place_back():
+    with background(app(Leaves(), Settings(waiting=0))) as url, httpx.Client(base_url=url, timeout=10) as client:
+        assert client.post(PATH, json=asking("x")).status_code == 500
+        assert client.post(PATH, json=asking("x")).json()["choices"][0]["message"]["content"] == "Still here."
+
+
+def test_a_late_stop_of_an_earlier_turn_leaves_the_next_one_alone():
+    room = Room("abc", InLine(Worker(Scripted([], name="m"), 1)), Functions([]), "mine")
+    first = room.enter()
+    room.leave()
+    second = room.enter()
+    room.stop(first)
+    assert not second.is_set()
+    room.stop(second)
+    assert second.is_set()
 
 
 def test_two_conversations_do_not_share_what_their_tools_did():

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -124,6 +125,22 @@ def test_told_to_stop_it_keeps_the_step_and_goes_on(recipe, whole, tmp_path, sig
     train(recipe, tmp_path / "run", events.append)
     assert {"event": "resumed", "step": 3, "of": 6} in events
     assert digest(tmp_path / "run") == whole
+
+
+def test_a_signal_that_breaks_into_a_report_is_told_outside_of_it(recipe, tmp_path):
+    inside, told = threading.local(), []
+
+    def hear(event):
+        assert not getattr(inside, "now", False), "a report began inside a report: printing would fail"
+        inside.now = True
+        if event["event"] == "step":
+            signal.raise_signal(signal.SIGINT)
+        told.append(event["event"])
+        inside.now = False
+
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, tmp_path / "run", hear)
+    assert {"step", "stopping", "saved"} <= set(told)
 
 
 def test_the_command_stopped_leaves_with_130_and_says_how_to_go_on(recipe, tmp_path):

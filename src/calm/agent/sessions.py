@@ -168,7 +168,8 @@ class Session:
         self._calls: dict[tuple[int, int], str | None] = {}
         self._unwritten = [] if start is None else [("start", start.model_dump(mode="json"))]
         if start:
-            self._take(0, *self._unwritten[0])
+            self._take(1, *self._unwritten[0])  # the place it will have, by which the journal knows its calls
+            self._seq = 0
 
     def hear(self, *messages: Message) -> None:
         """Go on with these messages, all or none of them."""

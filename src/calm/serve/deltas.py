@@ -154,7 +154,7 @@ class Until:
         if found:
             self.met = True
             return text[: min(found)]
-        starts = (n for word in self._words for n in range(1, len(word)) if text.endswith(word[:n]))
+        starts = (n for word in self._words for n in range(1, min(len(word), len(text) + 1)) if text.endswith(word[:n]))
         safe = len(text) - max(starts, default=0)
         self._held = text[safe:]
         return text[:safe]

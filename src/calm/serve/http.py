@@ -425,4 +425,5 @@ async def _gone(request: "Request", fault: Exception) -> "Response":
 
 
 async def _broken(request: "Request", fault: Exception) -> "Response":
-    return _json(wire.error(FAILED, 500, "internal_error"), 500)
+    ends = {"connection": "close"}  # the server ends it after a fault: a client that knows does not ask on it again
+    return _json(wire.error(FAILED, 500, "internal_error"), 500, ends)

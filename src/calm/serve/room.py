@@ -23,7 +23,7 @@ from calm.agent.state import answered, from_calls, tracked
 from calm.conversation import Call, Conversation, Observation, User, to_row, tool_to_wire
 from calm.files import dumps
 from calm.serve.wire import Refusal
-from calm.serve.worker import End, InLine, Worker
+from calm.serve.worker import End, InLine, Worker, broken
 from calm.world import Toolbox
 from calm.world.guard import Guarded, marked
 
@@ -91,7 +91,7 @@ class Rooms:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens
                 loop.call_soon_threadsafe(heard.put_nowait, event)
 
-        room.enter()
+        turn = room.enter()
         if not self._seats.acquire(blocking=False):
             room.leave()
             raise Refusal("too many conversations are under way; try again", 503, "server_busy")
@@ -102,7 +102,7 @@ class Rooms:
             if event.trouble:
                 raise event.trouble
         finally:
-            room.stop()
+            room.stop(turn)
 
     def _turn(self, room: "Room", text: str, tell: Callable[[Any], object]) -> None:
         trouble: BaseException | None = None
@@ -110,6 +110,8 @@ class Rooms:
             room.turn(text, tell)
         except Exception as error:  # noqa: BLE001  # carried to the listener, who raises it
             trouble = error
+        except BaseException as error:  # noqa: BLE001  # a tool that calls sys.exit() ends its turn and nothing else
+            trouble = broken(error)
         finally:
             room.leave()
             self._seats.release()
@@ -141,24 +143,26 @@ class Room:
         self._asked: Call | None = None
         self._hushed = False
 
-    def enter(self) -> None:
-        """Take the room for a turn.
+    def enter(self) -> threading.Event:
+        """Take the room for a turn; what it gives tells that turn from later ones.
 
         Raises:
             Refusal: 409, a turn is under way.
         """
         if not self._busy.acquire(blocking=False):
             raise Refusal("a turn of this conversation is under way", 409, "turn_under_way")
-        self._stopped.clear()
+        self._stopped = threading.Event()
+        return self._stopped
 
     def leave(self) -> None:
         """Give it back."""
         self._busy.release()
 
-    def stop(self) -> None:
-        """End the turn before its next step; a question that waits is answered with no."""
-        self._stopped.set()
-        self._answers.put(False)
+    def stop(self, turn: threading.Event | None = None) -> None:
+        """End the turn, if it is this one, before its next step; a question that waits is answered with no."""
+        if turn in (None, self._stopped):
+            self._stopped.set()
+            self._answers.put(False)
 
     def turn(self, text: str, tell: Tell) -> None:
         """The user's words, then all the model does until it answers; what was said is kept however it ends."""

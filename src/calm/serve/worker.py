@@ -25,6 +25,13 @@ class End:
         self.trouble = trouble
 
 
+def broken(fault: BaseException) -> RuntimeError:
+    """What would end a thread without a word (`sys.exit()`, a panic in Rust) as a fault that a listener can be told."""
+    error = RuntimeError(f"{type(fault).__name__}: {fault}")
+    error.__cause__ = fault
+    return error
+
+
 class Job:
     """Work that waits or runs; `cancel` takes it out of the line, or ends it before the next thing it would yield."""
 
@@ -118,6 +125,8 @@ class Worker:
                     job.tell(item)
         except Exception as error:  # noqa: BLE001  # carried to the listener, who raises it
             trouble = error
+        except BaseException as error:  # noqa: BLE001  # else the listener waits forever and the place stays taken
+            trouble = broken(error)
         with self._lock:
             self.running -= 1
             self.pending -= 1

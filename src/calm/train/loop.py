@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import json
 import math
+import queue
 import random
 import signal
 import threading
@@ -397,23 +398,31 @@ def _give_back() -> None:
 @contextlib.contextmanager
 def _heeded(report: Report) -> Generator[threading.Event]:
     """SIGINT and SIGTERM are noted, for the loop to heed between two steps; the second one ends at once, unsaved."""
-    asked = threading.Event()
+    asked, heard = threading.Event(), queue.SimpleQueue[bool]()
 
     def note(number: int, frame: FrameType | None) -> None:
         if asked.is_set():
             raise KeyboardInterrupt
         asked.set()
-        report({"event": "stopping"})
+        heard.put(True)
+
+    def tell() -> None:  # not the handler: it may have broken into a report, and no report can begin inside another
+        if heard.get():
+            report({"event": "stopping"})
 
     if threading.current_thread() is not threading.main_thread():
         yield asked
         return
+    teller = threading.Thread(target=tell, name="calm-stopping", daemon=True)
+    teller.start()
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield asked
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        heard.put(False)
+        teller.join()
 
 
 @contextlib.contextmanager

@@ -105,6 +105,8 @@ class Together:
                 self._drive()
             except Exception as error:  # noqa: BLE001  # raised again in all who wait
                 self._fail(error)
+            except BaseException as error:  # noqa: BLE001  # a panic in Rust is no Exception
+                self._fail(ModelError(f"{self.name}: the engine failed ({type(error).__name__}: {error})"))
         self._fail(ModelError(f"{self.name}: closed while steps were waited for"))
 
     def _drive(self) -> None:
