@@ -11,7 +11,7 @@ from calm.data.sources.grown import grown
 from calm.data.sources.grown_code import EXTRAS, FOR_READING, FOR_WRITING, JAVA, JAVASCRIPT
 from calm.data.sources.grown_numbers import Value, numeric
 from calm.data.sources.grown_plans import given, plan
-from calm.data.sources.grown_series import brief, series
+from calm.data.sources.grown_series import brief, crossed, series
 from calm.data.sources.grown_speech import speakable
 
 
@@ -67,9 +67,26 @@ def test_over_half_of_the_rows_for_one_tool_vary_several_values(corpora):
     assert 0.5 < sum(count > 1 for count in varied) / len(varied) < 0.7
 
 
-def test_rows_for_several_tools_have_two_or_three_and_use_some_of_them_twice(corpora):
-    shapes = Counter(tuple(sorted(Counter(c.name for c in last(row).calls).values())) for row in of("several", 200))
-    assert {(1, 1), (1, 1, 1), (1, 2), (1, 3), (1, 1, 2)} == set(shapes)
+def test_rows_for_several_tools_have_two_to_four_and_use_some_of_them_twice(corpora):
+    shapes = Counter(tuple(sorted(Counter(c.name for c in last(row).calls).values())) for row in of("several", 300))
+    assert {(1, 1), (1, 1, 1), (1, 1, 1, 1), (1, 2), (1, 3), (2, 2), (1, 1, 2)} == set(shapes)
+
+
+def test_a_tool_may_be_asked_for_again_after_another(corpora):
+    names = [[c.name for c in last(row).calls] for row in of("several", 300)]
+    again = [row for row in names if row[0] == row[-1] and len(set(row)) > 1]
+    assert len(again) > 0.03 * len(names)
+
+
+def test_two_lists_of_values_are_crossed_and_each_pair_is_a_call(fare):
+    found = [asked for asked in (crossed(fare, Random(number)) for number in range(60)) if asked]
+    assert len(found) > 40
+    for asked in found:
+        said = {name: {values[name].said for _, values in asked.wanted} for name in ("city", "distance", "guests")}
+        sizes = sorted(map(len, said.values()))
+        assert sizes[0] == 1
+        assert len(asked.wanted) == sizes[1] * sizes[2] >= 4
+        assert all(value in asked.text for name in said for value in said[name])
 
 
 def test_plans_leave_long_values_to_their_name_and_units_out(fare):

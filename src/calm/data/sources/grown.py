@@ -8,7 +8,7 @@ recorded. Row n depends on the seed and n only.
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from itertools import combinations
+from itertools import combinations, groupby
 from pathlib import Path
 from random import Random
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
@@ -25,7 +25,7 @@ from calm.data.sources.grown_extras import alike, wishing
 from calm.data.sources.grown_formats import FORMATS
 from calm.data.sources.grown_near import APART, declined, fragment
 from calm.data.sources.grown_plans import given, plan
-from calm.data.sources.grown_series import Asked, in_one_breath, joined, once, series
+from calm.data.sources.grown_series import Asked, crossed, in_one_breath, joined, once, series
 from calm.data.sources.grown_speech import Speakable, Values, drawn, finished, label, request, speakable
 from calm.data.sources.grown_typed import typed
 from calm.data.thoughts import listed
@@ -168,24 +168,36 @@ def _format(rng: Random, key: Key) -> Conversation:
 
 
 def _same(rng: Random, key: Key) -> Conversation | None:
-    """One tool with two to four sets of values, which in over half of the rows differ in several places."""
-    tool = shelf().draw(rng)
-    asked = in_one_breath(wishing(tool, rng), rng) if rng.random() < 0.2 else series(tool, rng)
+    """One tool with two to six sets of values, which in over half of the rows differ in several places."""
+    tool, way = shelf().draw(rng), rng.random()
+    if way < CROSSED and (asked := crossed(tool, rng)):
+        return _parallel([asked], rng, key)
+    asked = in_one_breath(wishing(tool, rng), rng) if way < 0.2 else series(tool, rng)
     return _parallel([asked], rng, key) if asked else None
 
 
+CROSSED = 0.3
+"""Share of requests for one tool that cross two lists of values, where the tool has two that can be."""
+
+
 def _several(rng: Random, key: Key) -> Conversation | None:
-    """Two or three tools in one message, each perhaps with several sets of values."""
-    uses = rng.choice(PATTERNS)
-    chosen = _strangers(len(uses), rng)
+    """Two to four tools in one message, each perhaps with several sets of values, or asked for again at the end."""
+    pattern = rng.choice(PATTERNS)
+    letters = sorted(set(pattern))
+    chosen = _strangers(len(letters), rng)
     if not chosen:
         return None
-    asked = [_asked(tool, count, rng) for tool, count in zip(chosen, uses, strict=True)]
-    return _parallel([part for part in asked if part], rng, key) if all(asked) else None
+    once_only = [
+        tool if pattern.count(x) > 1 else wishing(tool, rng, 0.5) for x, tool in zip(letters, chosen, strict=True)
+    ]
+    uses = [(once_only[letters.index(x)], len(list(run))) for x, run in groupby(pattern)]
+    asked = [part for tool, count in uses if (part := _asked(tool, count, rng))]
+    wanted = [(tool.tool.name, str(values)) for part in asked for tool, values in part.wanted]
+    return _parallel(asked, rng, key) if len(asked) == len(uses) and len(set(wanted)) == len(wanted) else None
 
 
-PATTERNS = ((1, 1), (1, 1), (1, 1), (1, 1, 1), (1, 1, 1), (1, 1, 1), (2, 1), (2, 1), (1, 2), (1, 2), (1, 3), (1, 2, 1))
-"""How often each of the tools of one message is called."""
+PATTERNS = ("ab",) * 4 + ("abc",) * 3 + ("abcd",) * 2 + ("aab", "aab", "abb", "abbb", "abbc", "aabb", "aba", "abca")
+"""Which of the tools of one message are called, in their order."""
 
 
 def _strangers(count: int, rng: Random) -> list[Speakable]:
@@ -200,7 +212,7 @@ def _strangers(count: int, rng: Random) -> list[Speakable]:
 
 def _asked(tool: Speakable, count: int, rng: Random) -> Asked | None:
     if count == 1:
-        return once(wishing(tool, rng, 0.5), rng)
+        return once(tool, rng)
     return in_one_breath(tool, rng, (count,)) if rng.random() < 0.5 else series(tool, rng, (count,))
 
 

@@ -1,10 +1,11 @@
 """One tool asked for with several sets of values in one message, and how a person says that.
 
-Either one value varies and all are named in one breath ("in Oslo and Rome"), or each set is said by itself: in full
-sentences, as what follows a first one ("And then for Rome in 2019."), or as a list.
+Either one value varies and all are named in one breath ("in Oslo and Rome"), or two do and every pair is meant, or each
+set is said by itself: in full sentences, as what follows a first one ("And then for Rome in 2019."), or as a list.
 """
 
 from collections.abc import Sequence
+from itertools import product
 from random import Random
 from typing import NamedTuple
 
@@ -42,11 +43,37 @@ def in_one_breath(tool: Speakable, rng: Random, counts: Sequence[int] = (2, 2, 2
         return None
     name = rng.choice(names)
     values = drawn(tool, rng, extras=0.4)
-    several = {v.said: v for v in (tool.required[name].draw(rng) for _ in range(rng.choice(counts)))}
+    several = _different(tool, name, rng.choice(counts), rng)
     if len(several) < 2:
         return None
-    said = _whole(tool, {**values, name: Value(None, listed(list(several)))}, rng)
-    return Asked(*said, tuple((tool, {**values, name: value}) for value in several.values()))
+    said = _whole(tool, {**values, name: Value(None, listed([value.said for value in several]))}, rng)
+    return Asked(*said, tuple((tool, {**values, name: value}) for value in several))
+
+
+def crossed(tool: Speakable, rng: Random) -> Asked | None:
+    """Two parameters take two or three values each, and every pair of them is a call; four to six in all."""
+    first = [name for name in tool.required if embeds(tool, name)]
+    second = [name for name, maker in tool.required.items() if maker.kind in _LOOSE]
+    pairs = [(one, other) for one in first for other in second if one != other]
+    if not pairs or sum(maker.kind == "place" for maker in tool.required.values()) > 1:
+        return None
+    names, values = rng.choice(pairs), drawn(tool, rng, extras=0.2)
+    sides = [_different(tool, name, count, rng) for name, count in zip(names, rng.choice(_GRIDS), strict=True)]
+    wanted = [dict(zip(names, pair, strict=True)) for pair in product(*sides)]
+    if min(map(len, sides)) < 2:
+        return None
+    both = {name: Value(None, listed([v.said for v in side])) for name, side in zip(names, sides, strict=True)}
+    sentence, told = _whole(tool, {**values, **both}, rng)
+    each = rng.choice(words.EACH).format(count=words.COUNT[len(wanted)])
+    return Asked(sentence, f"{told} {each}".strip(), tuple((tool, {**values, **pair}) for pair in wanted))
+
+
+_GRIDS = ((2, 2), (2, 2), (2, 2), (2, 3), (3, 2))
+
+
+def _different(tool: Speakable, name: str, count: int, rng: Random) -> list[Value]:
+    """Up to so many values of a parameter, none twice."""
+    return list({v.said: v for v in (tool.required[name].draw(rng) for _ in range(count))}.values())
 
 
 def series(tool: Speakable, rng: Random, counts: Sequence[int] = (2, 2, 3, 3, 4)) -> Asked | None:

@@ -97,6 +97,12 @@ CASES = (
     "Once for each of these: {items}.", "That would be {count} times: {items}.",
 )  # fmt: skip
 
+EACH = (
+    "I need every combination.", "All {count} combinations, please.", "Each with each, please.",
+    "That makes {count} in all.", "I want one for each pair.", "Please go through all {count}.",
+    "So {count} answers, one for each pair.", "Every pair counts.", "Do it for each of the {count} pairs.",
+)  # fmt: skip
+"""That two lists of values are meant to be crossed."""
 WITH = (" with {pairs}", ", with {pairs}", " ({pairs})", "; {pairs}")
 PAIR = ("{label} {said}", "the {label} {said}")
 TELL = (
