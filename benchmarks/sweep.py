@@ -17,6 +17,7 @@ from typing import Any
 
 from pydantic import Field
 
+from calm import stats
 from calm.bench import Verdict, named
 from calm.bench.figures import figures
 from calm.bench.judge import VERDICTS, judge, transcripts_of
@@ -27,6 +28,7 @@ from calm.files import read_jsonl
 from calm.policy.local import Local
 from calm.policy.local.together import for_threads
 from calm.recipe import Recipe, load
+from calm.report import sweeps
 from calm.train.plan import Machine, plan
 from calm.train.recipe import TrainRecipe
 
@@ -77,17 +79,30 @@ def variant(sweep: Sweep, name: str, home: Path) -> dict[str, Any]:
     return {"variant": name, "overrides": list(sweep.variants[name]), **told, "scores": scores}
 
 
-def table(found: list[dict[str, Any]]) -> None:
-    """Print a row a variant: loss, and each figure with its interval; then how many items each was taken on."""
-    columns = [(bench, key) for bench, scores in found[0]["scores"].items() for key in scores]
-    print("| variant | steps | held-out loss | " + " | ".join(f"{b} {key}" for b, key in columns) + " |")
-    print("| --- |" + " ---: |" * (len(columns) + 2))
-    for row in found:
-        cells = (row["scores"][bench].get(key) for bench, key in columns)
-        said = [f"{c['value']:.1f} [{c['low']:.0f}, {c['high']:.0f}]" if c else "" for c in cells]
-        loss = f"{row['held_out_loss_before']:.3f} -> {row['held_out_loss_after']:.3f}"
-        print(f"| {row['variant']} | {row['steps']} | {loss} | " + " | ".join(said) + " |")
-    print("items: " + ", ".join(f"{b} {key} {found[0]['scores'][b][key]['n']}" for b, key in columns))
+def beside(first: Path, own: Path) -> dict[str, Any]:
+    """Of each benchmark the items that are right in one of two variants only, and how likely chance does that."""
+    found = {}
+    for judged_there in sorted(own.glob(f"*/{VERDICTS}")):
+        bench = judged_there.parent.name
+        flips = stats.flips(marks(first / bench), marks(own / bench))
+        if flips:
+            found[bench] = {"gained": len(flips.gained), "lost": len(flips.lost), "p": flips.p}
+    return found
+
+
+def marks(folder: Path) -> dict[str, bool]:
+    """Which items of a judged run are right."""
+    return {row["id"]: row["valid"] is True for _, row in read_jsonl(folder / VERDICTS)}
+
+
+def table(told: dict[str, Any]) -> None:
+    """Print a row a variant: steps, loss, each figure with its interval, and what changed beside the first."""
+    rows, _ = sweeps.sections(sweeps.Sweep.model_validate(told))
+    print("| " + " | ".join(rows.head) + " |")
+    print("| --- |" + " ---: |" * (len(rows.head) - 1))
+    for row in rows.rows:
+        print("| " + " | ".join(row) + " |")
+    print(rows.note)
 
 
 def main() -> None:
@@ -103,11 +118,15 @@ def main() -> None:
     home = asked.out or Path("out/sweep") / asked.file.stem
     if unknown := set(asked.only) - set(sweep.variants):
         flags.error(f"no variant {', '.join(sorted(unknown))}; there are {', '.join(sweep.variants)}")
-    found = [variant(sweep, name, home) for name in asked.only or sweep.variants]
+    names = list(asked.only or sweep.variants)
+    found = [variant(sweep, name, home) for name in names]
+    for name, one in zip(names[1:], found[1:], strict=True):
+        one["beside_first"] = beside(home / names[0], home / name)
+    told = {"file": str(asked.file), "tokens": sweep.tokens, "variants": found}
     if asked.json:
-        print(json.dumps({"file": str(asked.file), "tokens": sweep.tokens, "variants": found}))
+        print(json.dumps(told))
     else:
-        table(found)
+        table(told)
 
 
 if __name__ == "__main__":

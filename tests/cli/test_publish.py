@@ -121,3 +121,19 @@ def test_the_figures_of_gold_answers_are_the_ceilings(corpora):
     found = figures(benchmark, scores, verdicts, gold)
     assert (found["l1_exact"].value, found["l2_rouge_l"].value, found["l3_exact"].value) == (100, 100, 100)
     assert 60 < found["l1_official"].value < 100
+
+
+def test_a_sweep_stands_on_the_page_and_a_wrong_file_names_what_is_wrong(made, tmp_path):
+    score = {"toy": {"valid": {"value": 25.0, "low": 7.1, "high": 59.1, "n": 8, "protocol": "native"}}}
+    plain = {"variant": "plain", "steps": 3, "held_out_loss_after": 0.5, "scores": score}
+    other = {**plain, "variant": "<rank 64>", "beside_first": {"toy": {"gained": 2, "lost": 1, "p": 1.0}}}
+    told = {"file": "recipes/sweep/settings.yaml", "tokens": 900, "variants": [plain, other]}
+    (tmp_path / "told.json").write_text(json.dumps(told))
+    publish(made / "model", sweep=(tmp_path / "told.json",))
+    page = (made / "model" / "results.html").read_text()
+    assert all(
+        said in page for said in ("Sweep settings", "25.0 [7, 59]", "&lt;rank 64&gt;", "toy +2 -1, p = 1.00", "n 8")
+    )
+    (tmp_path / "told.json").write_text(json.dumps({**told, "variants": []}))
+    with pytest.raises(DataError, match=r"told\.json: variants: .*benchmarks/sweep\.py --json"):
+        publish(made / "model", sweep=(tmp_path / "told.json",))

@@ -11,6 +11,9 @@ from calm.errors import MissingExtra, UsageError
 BEFORE = "before"
 """What a published model holds of the run whose adapter its own went on from; that one's `before` of the one before."""
 
+SWEEPS = "sweeps"
+"""Where it holds what variants of its recipe came to, a file each."""
+
 
 def publish(
     folder: Path,
@@ -18,6 +21,7 @@ def publish(
     adapter: Path | None = None,
     tuned: tuple[Path, ...] = (),
     base: tuple[Path, ...] = (),
+    sweep: tuple[Path, ...] = (),
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Make or renew a published model: adapter in bfloat16, answers, results.json, results.html, README.md.
@@ -29,6 +33,7 @@ def publish(
         adapter: a folder of calm train to take the weights from; without, those in FOLDER stay.
         tuned: run folders that calm bench wrote with the published adapter, or folders of such.
         base: the same of the untuned base.
+        sweep: files that benchmarks/sweep.py --json printed, for the page.
         json: print the figures as JSON.
     """
     if adapter is None and not folder.is_dir():
@@ -36,6 +41,7 @@ def publish(
     if adapter is not None:
         _weights(adapter, folder)
     _release(folder, {"tuned": tuned, "base": base})
+    _keep(folder / SWEEPS, sweep)
     if (folder / "runs").is_dir():
         show(folder, json=json)
     else:
@@ -61,6 +67,15 @@ def _release(folder: Path, groups: dict[str, tuple[Path, ...]]) -> None:
                 raise UsageError(f"{path}: holds no run; name what calm bench wrote")
             for run in found:
                 screen.err().print(f"{release(run, folder / 'runs' / group)}: from {run}", markup=False)
+
+
+def _keep(folder: Path, given: tuple[Path, ...]) -> None:
+    from calm.files import write_json
+    from calm.report.sweeps import read
+
+    for path in given:
+        found = read(path)
+        write_json(folder / f"{Path(found.file).stem}.json", found.model_dump())
 
 
 def show(folder: Path, *, json: bool = False) -> None:
@@ -89,12 +104,14 @@ def _card(folder: Path, table: list[dict[str, str]], found: dict[str, Any]) -> N
 
 
 def _sections(folder: Path, found: dict[str, Any]) -> list[Any]:
+    from calm.report import sweeps
     from calm.report.boards import section
     from calm.report.runs import load, sections
 
     head, *others = sections(load([*_legs(folder), folder / "runs"]))
     own, base = found.get("bfcl_v3"), found["base"].get("bfcl_v3", {})
-    return [head, *([section(folder.name, 0.135, own, base)] if own else []), *others]
+    swept = [part for path in sorted((folder / SWEEPS).glob("*.json")) for part in sweeps.sections(sweeps.read(path))]
+    return [head, *([section(folder.name, 0.135, own, base)] if own else []), *swept, *others]
 
 
 def _legs(folder: Path) -> list[Path]:

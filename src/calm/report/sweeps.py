@@ -1,0 +1,105 @@
+"""Variants of one training recipe side by side: what `benchmarks/sweep.py --json` printed, as a table and bars."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, Field, ValidationError
+
+from calm.errors import DataError
+from calm.files import read_json
+from calm.report import Bar, BarSection, Section, TableSection
+from calm.report.words import number, p_value
+
+NOTE = (
+    "One run a variant, {tokens:,} tokens each, judged on the same items: {items}. Beside {first}: items gained and "
+    "lost, with the exact sign test. A difference that neither an interval nor the test parts is none."
+)
+
+
+class Figure(BaseModel):
+    """A figure in percent with its 95 % interval, taken on `n` items."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+class Flips(BaseModel):
+    """A benchmark's items that are right here and wrong in the first variant, and the other way round."""
+
+    gained: int
+    lost: int
+    p: float
+
+
+class Variant(BaseModel):
+    """One variant: its steps, the mean loss a supervised token on held-out rows, and its figures by benchmark."""
+
+    variant: str
+    steps: int
+    held_out_loss_after: float | None = None
+    scores: dict[str, dict[str, Figure]] = {}
+    beside_first: dict[str, Flips] = {}
+
+
+class Sweep(BaseModel):
+    """A whole sweep: `file` is what it was run from, `tokens` what each variant saw."""
+
+    file: str
+    tokens: int
+    variants: tuple[Variant, ...] = Field(min_length=1)
+
+
+def read(path: Path) -> Sweep:
+    """A sweep as it was printed.
+
+    Raises:
+        DataError: not what `benchmarks/sweep.py --json` prints.
+    """
+    try:
+        return Sweep.model_validate(read_json(path))
+    except ValidationError as error:
+        first = error.errors()[0]
+        at = ".".join(map(str, first["loc"])) or "the whole"
+        raise DataError(path, f"{at}: {first['msg']}; write it anew with benchmarks/sweep.py --json") from error
+
+
+def sections(sweep: Sweep) -> tuple[Section, Section]:
+    """The table of all variants, and the bars of each figure."""
+    title = f"Sweep {Path(sweep.file).stem}"
+    first = sweep.variants[0]
+    items = ", ".join(f"{b} {key} {figure.n}" for b, found in first.scores.items() for key, figure in found.items())
+    note = NOTE.format(tokens=sweep.tokens, first=first.variant, items=items or "none")
+    head = (
+        "variant",
+        "steps",
+        "held-out loss",
+        *(f"{b} {key}" for b, key in _columns(sweep)),
+        f"beside {first.variant}",
+    )
+    rows = tuple(_row(one, _columns(sweep)) for one in sweep.variants)
+    groups = {f"{b} {key}": _bars(sweep, b, key) for b, key in _columns(sweep)}
+    return (
+        TableSection(title=title, head=head, rows=rows, note=note),
+        BarSection(title=f"{title}: figures", groups=groups, full=100.0),
+    )
+
+
+def _columns(sweep: Sweep) -> list[tuple[str, str]]:
+    return [(bench, key) for bench, figures in sweep.variants[0].scores.items() for key in figures]
+
+
+def _row(one: Variant, columns: list[tuple[str, str]]) -> tuple[str, ...]:
+    figures = (one.scores.get(bench, {}).get(key) for bench, key in columns)
+    flips = (f"{bench} +{f.gained} -{f.lost}, {p_value(f.p)}" for bench, f in one.beside_first.items())
+    loss = "" if one.held_out_loss_after is None else number(one.held_out_loss_after)
+    return (one.variant, f"{one.steps:,}", loss, *(_said(figure) for figure in figures), "; ".join(flips))
+
+
+def _said(figure: Figure | None) -> str:
+    return f"{figure.value:.1f} [{figure.low:.0f}, {figure.high:.0f}]" if figure else ""
+
+
+def _bars(sweep: Sweep, bench: str, key: str) -> tuple[Bar, ...]:
+    found = ((one.variant, one.scores.get(bench, {}).get(key)) for one in sweep.variants)
+    return tuple(Bar(label=name, value=f.value, text=f"{_said(f)}, n {f.n}") for name, f in found if f)
