@@ -5,7 +5,7 @@ import gzip
 import pytest
 
 from calm.errors import DataError, StorageError
-from calm.files import atomic, read_json, read_jsonl, read_text, write_jsonl, write_text
+from calm.files import atomic, read_json, read_jsonl, read_object, read_text, write_jsonl, write_text
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):
@@ -33,11 +33,27 @@ def test_gzip_is_seen_through_and_damage_is_named(tmp_path):
         read_json(tmp_path / "y.json")
 
 
-@pytest.mark.parametrize(("line", "why"), [(b"{", "is not JSON"), (b"[1]", "is list, not an object")])
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        (b"{", "is not JSON"),
+        (b"[1]", "is list, not an object"),
+        (b'{"a": ' + b"1" * 5000 + b"}", "is not JSON: Exceeds"),
+    ],
+)
 def test_a_bad_row_is_named_by_number(tmp_path, line, why):
     (tmp_path / "rows.jsonl").write_bytes(b'{"a": 1}\n\n' + line + b"\n")
     with pytest.raises(DataError, match=f"rows.jsonl: row 3: {why}"):
         list(read_jsonl(tmp_path / "rows.jsonl"))
+
+
+def test_a_bom_is_no_part_of_the_text_and_settings_are_an_object(tmp_path):
+    for name in ("a.json", "a.jsonl"):
+        (tmp_path / name).write_bytes(b'\xef\xbb\xbf{"a": 1}\n')
+    assert read_object(tmp_path / "a.json") == next(read_jsonl(tmp_path / "a.jsonl"))[1] == {"a": 1}
+    (tmp_path / "a.json").write_text("[1]")
+    with pytest.raises(DataError, match=r"a\.json: is list, not an object"):
+        read_object(tmp_path / "a.json")
 
 
 def test_text_in_latin1_is_read_and_lone_surrogates_are_written(tmp_path):

@@ -3,6 +3,7 @@
 Rows are JSONL or, where pyarrow is installed, Parquet; `read_rows` does not mind which.
 """
 
+import codecs
 import contextlib
 import gzip
 import hashlib
@@ -94,8 +95,8 @@ def read_bytes(path: Path) -> bytes:
 
 
 def read_text(path: Path) -> str:
-    """A file as text: UTF-8, or CESU-8 (emoji as two surrogates, as in one SNIPS file), else latin-1."""
-    raw = read_bytes(path)
+    """A file as text: UTF-8, or CESU-8 (emoji as two surrogates, as in one SNIPS file), else latin-1; no BOM."""
+    raw = read_bytes(path).removeprefix(codecs.BOM_UTF8)
     for decode in (bytes.decode, _cesu8):
         try:
             return decode(raw)
@@ -112,8 +113,13 @@ def read_json(path: Path) -> Any:
     """A JSON file; what does not parse is a DataError with the line and column."""
     try:
         return json.loads(read_text(path))
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number of more digits than Python reads is no JSONDecodeError
         raise DataError(path, f"is not JSON: {error}") from error
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """A JSON file that holds one object, as settings and manifests do; a DataError otherwise."""
+    return _object(path, read_json(path))
 
 
 def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -170,11 +176,15 @@ def _one_line(error: Exception) -> str:
 
 def _row(path: Path, number: int, line: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(line.decode("utf-8", "surrogatepass"))
+        value = json.loads(line.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogatepass"))
     except UnicodeDecodeError as error:
         raise DataError(path, f"is not UTF-8 ({error.reason} at byte {error.start})", number) from error
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(path, f"is not JSON: {error}", number) from error
+    return _object(path, value, number)
+
+
+def _object(path: Path, value: Any, number: int | None = None) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise DataError(path, f"is {type(value).__name__}, not an object", number)
     return value

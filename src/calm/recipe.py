@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from calm import __version__
 from calm.errors import RecipeError
-from calm.files import dumps, read_json, read_text, sha256, write_json
+from calm.files import dumps, read_object, read_text, sha256, write_json
 
 MANIFEST = "manifest.json"
 T = TypeVar("T", bound="Recipe")
@@ -163,7 +163,7 @@ def manifest(
 def read_manifest(folder: Path) -> dict[str, Any] | None:
     """The manifest of a folder, or None where there is none."""
     path = folder / MANIFEST
-    return read_json(path) if path.is_file() else None
+    return read_object(path) if path.is_file() else None
 
 
 def versions() -> dict[str, str]:

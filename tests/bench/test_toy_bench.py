@@ -104,3 +104,10 @@ def test_grading_is_the_same_in_any_order_and_any_number_of_times():
     right = {v.id: v for v in replay(TOY, tasks, lambda task: Scripted(()))}
     assert {v.id: v for v in replay(TOY, tasks[::-1], lambda task: Scripted(()))} == right
     assert isinstance(TOY.gold(tasks[0]), Conversation)
+
+
+def test_a_transcript_that_is_no_conversation_is_named_by_file_and_row(tmp_path):
+    row = '{"messages": [{"role": "user", "content": "hi"}], "meta": {"run": {}, "a": NaN}}'
+    (tmp_path / "rows.jsonl").write_text(row + "\n")
+    with pytest.raises(DataError, match=r"rows\.jsonl: row 1: .*meta\.a"):
+        list(grade_file("toy", tmp_path / "rows.jsonl"))

@@ -54,6 +54,9 @@ def test_every_verb_explains_itself(verb):
         (["grade", "bfcl", "nothing.jsonl", "--protocol", "v9"], 2, "there are: v4-2026-03"),
         (["chat", "--model", "no-such-model"], 5, "no such folder and no hub id"),
         (["serve", "--port", "many"], 2, "many"),
+        (["bench", "toy", "--grounded", "nan"], 2, "Must be"),
+        (["bench", "toy", "--max-tokens", "0"], 2, "Must be >= 1"),
+        (["train", "recipes/train/calm-8b.yaml", "--dry-run", "--devices", "0"], 2, "--devices 0: must be above 0"),
     ],
 )
 def test_a_fault_is_one_line_and_a_code(words, code, said, tmp_path):
@@ -62,6 +65,18 @@ def test_a_fault_is_one_line_and_a_code(words, code, said, tmp_path):
     assert (done.returncode, done.stderr.count("\n")) == (code, 1), done.stderr
     assert done.stderr.startswith("calm: ")
     assert said in done.stderr
+
+
+def test_a_reader_that_leaves_and_a_terminal_that_knows_no_dots_are_no_faults(tmp_path):
+    write(tmp_path / "rows.jsonl", read_town(40, 0))
+    command = [sys.executable, "-m", "calm", "show", str(tmp_path / "rows.jsonl"), "-n", "40"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as done:
+        assert done.stdout
+        assert done.stderr
+        done.stdout.close()
+        assert (done.wait(), done.stderr.read()) == (141, b"")
+    said = calm("show", tmp_path / "rows.jsonl", PYTHONUTF8="0", PYTHONIOENCODING="ascii")
+    assert (said.returncode, said.stderr) == (0, "")
 
 
 def test_build_train_show_on_a_tiny_model(tiny, tmp_path):

@@ -1,6 +1,7 @@
 """Names become folders, and a folder that lacks something says what."""
 
 import json
+import shutil
 
 import pytest
 
@@ -96,3 +97,12 @@ def test_unset_or_wrong_calm_data_says_what_to_set(monkeypatch, tmp_path):
     with pytest.raises(HubError, match="has no folder sgd/"):
         corpus("sgd")
     assert DataError("x", "y").exit_code == 4
+
+
+@pytest.mark.parametrize("name", ["config.json", "adapter_config.json"])
+def test_settings_that_are_no_object_are_named(tiny, tmp_path, name):
+    folder = shutil.copytree(tiny, tmp_path / "model")
+    (folder / name).write_text("[]")
+    (folder / "adapter_model.safetensors").touch()
+    with pytest.raises(DataError, match=rf"{name}: is list, not an object"):
+        find(str(folder))

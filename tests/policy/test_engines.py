@@ -20,7 +20,7 @@ from calm.policy.local.llama import Llama
 from calm.policy.local.plain import Plain
 
 pytest.importorskip("openvino")
-from calm.policy.local.openvino_engine import BLOCK, OpenVINO
+from calm.policy.local.openvino_engine import BLOCK, OpenVINO, group
 
 IDS = [0, 9, 40, 33, 7, 250, 11, 12, 90, 3] * 30
 EXACT = {"openvino": "f32", "torch": "f32", "numpy": "f32"}
@@ -134,6 +134,13 @@ def test_rounded_weights_stay_close(tiny, adapter, precision, most):
     exact = Plain(tiny, adapter).forward(IDS)
     rounded = OpenVINO.load(tiny, adapter, precision).forward(IDS)
     assert 0 < np.abs(rounded - exact).mean() < most * np.abs(exact).max()
+
+
+@pytest.mark.parametrize(
+    ("hidden", "inner", "heads", "size"), [(576, 1536, 9, 192), (4096, 14336, 32, 256), (96, 31, 3, 1)]
+)
+def test_groups_of_activations_divide_every_row_that_meets_int8_weights(hidden, inner, heads, size):
+    assert group({"hidden_size": hidden, "intermediate_size": inner, "num_attention_heads": heads}) == size
 
 
 @pytest.mark.parametrize("rope", ["linear", "llama3"])

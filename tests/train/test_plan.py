@@ -10,7 +10,7 @@ import torch
 from calm.cli.train import train as verb
 from calm.conversation import write
 from calm.data.sources.town import read_town
-from calm.errors import ModelError
+from calm.errors import ModelError, UsageError
 from calm.files import read_json, write_json
 from calm.format.tokens import Codec
 from calm.train import model as trained
@@ -123,3 +123,15 @@ def test_a_dry_run_says_how_far_it_has_read(recipe, tmp_path, capsys, monkeypatc
 def test_a_model_that_nobody_knows_is_not_fetched():
     with pytest.raises(ModelError, match=r"did you mean meta-llama/Llama-3.1-8B-Instruct"):
         base("meta-llama/Llama-3.1-8B")
+
+
+@pytest.mark.parametrize(("flag", "value"), [("devices", 0), ("rows", -5), ("efficiency", 2.0), ("peak", math.nan)])
+def test_what_no_machine_has_is_refused(flag, value):
+    with pytest.raises(UsageError, match=f"^--{flag} {value}: must be above 0"):
+        Machine(**{flag: value})
+
+
+@pytest.mark.parametrize("name", ["/nope", "a b/c", "one/two/three"])
+def test_a_name_that_no_hub_could_have_is_not_looked_up(name):
+    with pytest.raises(ModelError, match="its shapes are not at hand"):
+        base(name)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from calm.bench import ROOMS, Benchmark, Verdict, named
 from calm.bench.judge import averages, beside, grade_transcripts, scored
 from calm.bench.transcripts import one_seal
-from calm.conversation import from_row, read
+from calm.conversation import read
 from calm.errors import UsageError
 from calm.files import read_jsonl
 
@@ -95,8 +95,7 @@ def _benchmark_of(name: str, protocol: str | None, transcripts: Path) -> Benchma
     """The benchmark under the protocol that was asked for, else under the one that the transcripts were made for."""
     if protocol:
         return named(name, protocol)
-    _, first = next(read_jsonl(transcripts))
-    seal: Any = from_row(first).meta["run"]
+    seal: Any = next(read(transcripts)).meta["run"]
     usual = named(name)
     others = (named(name, other) for other in getattr(_room(name), "GENERATES", ()))
     return next((b for b in (usual, *others) if b.version == seal["version"]), usual)
@@ -106,7 +105,7 @@ def _are_transcripts(path: Path) -> bool:
     if ".jsonl" not in path.name:
         return False
     _, first = next(read_jsonl(path), (0, {}))
-    return isinstance(first.get("messages"), list) and "run" in from_row(first).meta
+    return isinstance(first.get("messages"), list) and "run" in next(read(path)).meta
 
 
 def _grade_own(benchmark: Benchmark, path: Path) -> Iterator[dict[str, Any]]:

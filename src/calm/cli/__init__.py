@@ -5,6 +5,7 @@ with 130 and the same command goes on where it stopped.
 """
 
 import errno
+import io
 import sys
 
 from cyclopts import App, CycloptsError
@@ -44,6 +45,9 @@ def app(wanted: str = "") -> App:
 
 def main() -> None:
     """Run one verb and leave with its exit code; never a traceback for what a user can mend."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that knows fewer characters shows the others' codes
+            stream.reconfigure(errors="backslashreplace")
     try:
         app(sys.argv[1] if sys.argv[1:] else "")(exit_on_error=False, print_error=False)
     except CycloptsError as error:

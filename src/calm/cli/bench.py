@@ -8,21 +8,22 @@ from typing import Annotated, Any, NamedTuple
 from cyclopts import Parameter
 
 from calm.cli import screen
+from calm.cli.flags import Count, Weight
 
 
 def bench(  # noqa: PLR0913  # one flag per thing a user may say
     *names: str,
     model: str = "calm-135m",
     out: Path | None = None,
-    limit: int | None = None,
+    limit: Count | None = None,
     only: tuple[str, ...] = (),
     sample_seed: int = 0,
     constrained: bool = True,
-    grounded: float = 0.0,
-    max_tokens: int = 512,
+    grounded: Weight = 0.0,
+    max_tokens: Count = 512,
     protocol: str | None = None,
     resume: bool = True,
-    concurrency: int = 1,
+    concurrency: Count = 1,
     rate: str | None = None,
     budget: int | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,

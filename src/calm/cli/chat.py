@@ -18,6 +18,7 @@ from calm.agent.sessions import Session, Sessions
 from calm.agent.state import from_calls, untracked
 from calm.cli.chat_screen import Screen, Shown, draw, greeting, opened, plain
 from calm.cli.chat_turns import Chat, replayed
+from calm.cli.flags import Weight
 from calm.cli.screen import progress
 from calm.cli.toolbox import Sources, asking, gathered, guarded, refusing, typed_answer
 from calm.conversation import Conversation, State, System, User, by_name, to_row
@@ -163,7 +164,7 @@ def chat(  # noqa: PLR0913  # one flag per thing a user may say
     yes: Annotated[bool, Parameter(negative="")] = False,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
     constrained: bool = True,
-    grounded: float = 0.0,
+    grounded: Weight = 0.0,
     session: str | None = None,
     sessions: Path | None = None,
     save: Path | None = None,

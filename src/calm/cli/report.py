@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -50,7 +49,7 @@ def report(
         return
     write_page(out, sections(found, compared))
     _print(found, compared)
-    Console(highlight=False).print(
+    screen.Piped(highlight=False).print(
         Text(f"{out}: {len(found)} run{'s' if len(found) != 1 else ''}", "bold"), soft_wrap=True
     )
 
@@ -121,7 +120,7 @@ def _averages(first: Run, second: Run) -> list[Average]:
 
 
 def _print(runs: list[Run], compared: list[Pair]) -> None:
-    console = Console(highlight=False)
+    console = screen.Piped(highlight=False)
     if rows := scores(runs):
         solved = [(r.benchmark, r.category, r.model, interval(r.score, r.low, r.high, r.n)) for r in rows]
         console.print(_lined(("benchmark", "category", "model", "solved, 95 % interval"), solved))

@@ -15,14 +15,22 @@ Tick = Callable[[str, int, int], None]
 """Told (what, done, in all); a new `what` starts a new bar."""
 
 
+class Piped(Console):
+    """A console that leaves a reader's going away (`| head`) to `calm.cli.main`: rich ends with 1, as if it failed."""
+
+    def on_broken_pipe(self) -> None:
+        """Let the error be."""
+        raise BrokenPipeError
+
+
 def out() -> Console:
     """The console for results: stdout."""
-    return Console(highlight=False, soft_wrap=True)
+    return Piped(highlight=False, soft_wrap=True)
 
 
 def err() -> Console:
     """The console for progress and remarks: stderr."""
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    return Piped(stderr=True, highlight=False, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:

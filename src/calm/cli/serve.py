@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from calm.cli.flags import Count, Weight
 from calm.cli.screen import progress
 from calm.cli.toolbox import Sources, gathered, guarded, refusing
 from calm.errors import UsageError
@@ -42,8 +43,8 @@ def serve(  # noqa: PLR0913  # one flag per thing a user may say
     yes: Annotated[bool, Parameter(negative="")] = False,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
     constrained: bool = True,
-    grounded: float = 0.0,
-    max_tokens: int = 512,
+    grounded: Weight = 0.0,
+    max_tokens: Count = 512,
 ) -> None:
     """Serve a model to any OpenAI client, and a chat page at /, until Ctrl-C.
 

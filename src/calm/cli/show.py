@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 from rich.console import Console
 
+from calm.cli.screen import Piped
 from calm.conversation import Conversation, read, to_row
 from calm.errors import DataError, UsageError
 from calm.files import dumps, read_jsonl, read_rows
@@ -49,7 +50,7 @@ def show(  # noqa: PLR0913 - a verb and its flags
     file = _file(path)
     shown = list(_some(file, n, start))
     codec = codec_of(model) if model else None
-    console = Console()
+    console = Piped()
     if json:
         _print_rows(shown)
     elif html:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from calm.errors import HubError, MissingExtra, ModelError
-from calm.files import read_json
+from calm.files import read_object
 from calm.hub import smollm
 from calm.hub.wheels import Progress
 
@@ -74,7 +74,7 @@ def checked(folder: Path) -> Path:
         raise ModelError(f"{folder}: has no weights (*.safetensors); save the model with save_pretrained")
     if not (folder / "tokenizer.json").is_file():
         raise ModelError(f"{folder}: has no tokenizer.json; save the fast tokenizer beside the weights")
-    kind = read_json(folder / "config.json").get("model_type")
+    kind = read_object(folder / "config.json").get("model_type")
     if kind != "llama":
         raise ModelError(f"{folder}: config.json says model_type {kind!r}; only Llama-architecture models are read")
     return folder
@@ -83,7 +83,7 @@ def checked(folder: Path) -> Path:
 def _base_of(adapter: Path, progress: Progress | None) -> Path:
     if not (adapter / "adapter_model.safetensors").is_file():
         raise ModelError(f"{adapter}: has adapter_config.json but no adapter_model.safetensors; train again or copy it")
-    base = read_json(adapter / "adapter_config.json").get("base_model_name_or_path")
+    base = read_object(adapter / "adapter_config.json").get("base_model_name_or_path")
     if not base:
         raise ModelError(f"{adapter}/adapter_config.json: base_model_name_or_path is empty; name the base model there")
     return find(base, progress).base
@@ -93,12 +93,12 @@ def _from_hub(name: str) -> Path:
     """Fetch a hub repository's weights, config and tokenizer through huggingface_hub, which caches and resumes."""
     try:
         from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
     except ImportError as error:
         raise MissingExtra(f"fetching {name}", "train", "huggingface_hub") from error
     try:
         return Path(snapshot_download(name, allow_patterns=["*.safetensors", "*.json", "*.jinja", "tokenizer*"]))
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+    except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:
         reason = str(error).strip().splitlines()[0][:160]
         raise HubError(
             f"{name}: not in the cache and cannot be fetched ({reason}); give a local folder instead"

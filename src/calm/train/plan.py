@@ -7,13 +7,14 @@ supervised positions.
 """
 
 import difflib
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from calm.errors import ModelError
-from calm.files import read_json
+from calm.errors import ModelError, UsageError
+from calm.files import read_object
 from calm.format.tokens import Codec
 from calm.hub import models, smollm
 from calm.hub.wheels import Progress
@@ -75,6 +76,17 @@ class Machine:
     link: float = 350.0
     rows: int | None = None
     tokens: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what no machine and no dataset has.
+
+        Raises:
+            UsageError: names the flag, its value and its bounds.
+        """
+        for name, value in asdict(self).items():
+            most = 1 if name == "efficiency" else math.inf
+            if value is not None and not (0 < value <= most and math.isfinite(value)):
+                raise UsageError(f"--{name} {value}: must be above 0" + f" and at most {most}" * (most == 1))
 
 
 class Shape(NamedTuple):
@@ -291,7 +303,7 @@ def base(name: str, progress: Progress | None = None) -> tuple[dict[str, Any], P
     else:
         folder = _cached(name)
     if folder:
-        return read_json(folder / "config.json"), folder
+        return read_object(folder / "config.json"), folder
     if name in KNOWN:
         return KNOWN[name], None
     near = difflib.get_close_matches(name, [*KNOWN, models.BASE], 1)
@@ -303,11 +315,13 @@ def _cached(name: str) -> Path | None:
     """The folder of a hub id that was fetched before; nothing is fetched."""
     try:
         from huggingface_hub import try_to_load_from_cache
+        from huggingface_hub.errors import HFValidationError
     except ImportError:
         return None
-    if name.count("/") != 1:
-        return None
-    found = try_to_load_from_cache(name, "config.json")
+    try:
+        found = try_to_load_from_cache(name, "config.json")
+    except HFValidationError:
+        return None  # no name that a hub could have
     return Path(found).parent if isinstance(found, str) else None
 
 
