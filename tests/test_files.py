@@ -4,6 +4,7 @@ import gzip
 
 import pytest
 
+from calm.conversation import read
 from calm.errors import DataError, StorageError
 from calm.files import atomic, read_json, read_jsonl, read_object, read_text, write_jsonl, write_text
 
@@ -61,3 +62,10 @@ def test_text_in_latin1_is_read_and_lone_surrogates_are_written(tmp_path):
     assert read_text(tmp_path / "l") == "Beyoncé"
     write_text(tmp_path / "s", "a\ud800b")
     assert (tmp_path / "s").read_text() == "a\\ud800b"
+
+
+def test_a_content_that_is_no_text_is_named_by_its_place_and_value(tmp_path):
+    write_jsonl(tmp_path / "rows.jsonl", [{"messages": [{"role": "user", "content": 3}]}])
+    with pytest.raises(DataError) as refused:
+        list(read(tmp_path / "rows.jsonl"))
+    assert "row 1: messages.0: content: Input should be a valid string (got 3)" in str(refused.value)

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from calm.errors import RecipeError
 from calm.recipe import Recipe, hashes, load, manifest, read_manifest
+from calm.train.recipe import TrainRecipe
 
 
 class Apple(Recipe):
@@ -53,6 +54,14 @@ def test_a_wrong_setting_names_key_value_and_remedy(file, override, said):
         load(Basket, file, [override])
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_folder_is_no_recipe_and_no_setting_is_without_end(tmp_path):
+    with pytest.raises(RecipeError, match="is a folder, not a recipe"):
+        load(Recipe, tmp_path)
+    for override in ("lr=inf", "lr=.nan", "learn=[]"):
+        with pytest.raises(RecipeError, match=override.partition("=")[0]):
+            load(TrainRecipe, None, [override])
 
 
 def test_a_missing_recipe_suggests_its_neighbour_and_bad_yaml_names_the_line(file):

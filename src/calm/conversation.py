@@ -244,9 +244,14 @@ def _checked(model: type[T], value: dict[str, Any]) -> T:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or model.__name__
-        raise FormatError(f"{model.__name__.lower()}: {where}: {first['msg']} (got {first['input']!r:.80})") from error
+        raise FormatError(f"{model.__name__.lower()}: {_first(error)}") from error
+
+
+def _first(error: ValidationError) -> str:
+    """Where the first fault is, what it is and of which value."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"]) or error.title
+    return f"{where}: {first['msg']} (got {first['input']!r:.80})"
 
 
 def to_row(conversation: Conversation) -> dict[str, Any]:
@@ -274,7 +279,8 @@ def from_row(row: dict[str, Any]) -> Conversation:
         try:
             messages.append(message_from_wire(wire))
         except (FormatError, ValidationError, AttributeError, TypeError) as error:
-            raise FormatError(f"messages.{place}: {' '.join(str(error).split())}") from error
+            why = _first(error) if isinstance(error, ValidationError) else " ".join(str(error).split())
+            raise FormatError(f"messages.{place}: {why}") from error
     if any(wire.get("role") == "tool" and not wire.get("tool_call_id") for wire in row["messages"]):
         messages = list(numbered(messages))  # people's rows often leave the ids out; order says which call is meant
     return _checked(

@@ -23,7 +23,7 @@ T = TypeVar("T", bound="Recipe")
 class Recipe(BaseModel):
     """Base of all settings: frozen, unknown keys refused, `1e-4` (a string in YAML 1.1) read as a number."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
 
 def load(model: type[T], path: Path | None, overrides: Sequence[str] = ()) -> T:
@@ -51,6 +51,8 @@ def check(model: type[T], tree: Mapping[str, Any], source: str) -> T:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    if path.is_dir():
+        raise RecipeError(f"{path}: is a folder, not a recipe; name a YAML file")
     if not path.is_file():
         near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.yaml")], 1)
         raise RecipeError(f"{path}: no such recipe{f'; did you mean {path.parent / near[0]}?' if near else ''}")

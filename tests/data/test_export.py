@@ -235,6 +235,9 @@ def test_a_folder_of_something_else_is_not_written_into(dataset, tmp_path):
         export(dataset, "trl", dataset)
     with pytest.raises(UsageError, match="no exporter 'tlr'"):
         export(dataset, "tlr", tmp_path / "out")
+    (tmp_path / "empty.jsonl").touch()
+    with pytest.raises(DataError, match="holds no conversations"):
+        export(tmp_path / "empty.jsonl", "trl", tmp_path / "out")
     with pytest.raises(DataError, match="holds no train or held_out"):
         splits_of(tmp_path / "nowhere")
 

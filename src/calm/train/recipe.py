@@ -53,7 +53,7 @@ class TrainRecipe(Recipe):
     held_out: Path | None = None
     method: Literal["lora", "qlora", "full"] = "lora"
     lora: Lora = Lora()
-    learn: tuple[Literal["thought", "call", "text"], ...] = ("thought", "call", "text")
+    learn: tuple[Literal["thought", "call", "text"], ...] = Field(default=("thought", "call", "text"), min_length=1)
     stages: tuple[Stage, ...] = ()
     epochs: float = Field(default=1.0, gt=0)
     batch: int = Field(default=8, ge=1)

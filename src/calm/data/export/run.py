@@ -65,6 +65,8 @@ def export(
     if to not in EXPORTERS:
         raise UsageError(f"no exporter {to!r}; there are: {', '.join(EXPORTERS)}")
     files = splits_of(dataset)
+    if not any(True for path in files.values() for _ in read(path)):
+        raise DataError(dataset, "holds no conversations")
     _free(out, replace)
     exporter, left_out = EXPORTERS[to], []
     done = [_write(exporter, split, path, out, left_out, progress) for split, path in files.items()]
