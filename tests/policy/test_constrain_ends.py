@@ -82,6 +82,16 @@ def test_where_a_schema_wants_a_longer_number_it_is_written_whole(rules, zeros):
     assert endless(rules, {"const": int(wanted)}, "0") == wanted
 
 
+def test_a_power_ends_before_infinity(rules):
+    codec, said = rules.codec, list[int]()
+    rules.begin(grammar.step([tool({"type": "number"})], "required"))
+    while codec.stop not in said and len(said) < 400:
+        rest = CALL.removeprefix(codec.text(said))
+        said += rules.next(wanting(codec, "e" if codec.text(said).endswith("9") else "9", "9", "}", '"', rest, ""))
+    value = codec.text(said).partition('"x": ')[2].partition("}")[0]
+    assert (value, json.loads(value)) == ("9e99", 9e99)
+
+
 def test_digits_in_a_string_are_no_number(rules):
     assert endless(rules, {"type": "string", "maxLength": 60}) == '"' + "3" * 60 + '"'
 

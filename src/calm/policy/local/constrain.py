@@ -5,6 +5,7 @@ value may hold any `<`, also where a tool's own enum has a tag in it, and none c
 """
 
 import json
+import math
 import re
 from collections.abc import Sequence
 from functools import cached_property
@@ -13,6 +14,7 @@ from typing import Any, Literal
 import llguidance
 import llguidance.numpy
 import numpy as np
+from numpy.typing import NDArray
 
 from calm.conversation import Assistant
 from calm.errors import FormatError
@@ -30,6 +32,8 @@ _ESCAPING = re.compile(r"\\u003c?$")
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _LONG = re.compile(r"(?:[0-9]{20}|[eE][+-]?[0-9]{3})$")
 """The end of a number that is as long as any need be: 2**64 - 1 and the decimals of 0.00012345678901234567 have 20."""
+_POWER, _DIGITS = re.compile(r"[0-9.]+[eE]\+?[0-9]*$"), re.compile("[0-9]+")
+"""The end of a number whose next digit may make it larger than any 64-bit one: no JSON value, and no call."""
 _FAR = 1e4
 """More than logits differ by, and so little that float32 keeps their order."""
 
@@ -95,9 +99,9 @@ class Constraint:
         """
         if self._spans and self._spans.weight:
             logits = self._spans.lift(logits, self._body(self._written), self.table.ids)
-        if self._long():
+        if len(surplus := self._surplus()):
             logits = logits.copy()
-            logits[self.table.digits] -= _FAR  # and not infinity: an enum may hold a longer number
+            logits[surplus] -= _FAR  # and not infinity: an enum may hold a longer number
         said = self._escape(int(logits.argmax())) if ending is None else None
         if not said:
             token = self._best(logits) if ending is None else self._last(logits, ending)
@@ -109,12 +113,18 @@ class Constraint:
         over = self._matcher.is_stopped()
         return [*said, *([self.stop] if over and self.stop not in forced else [])]
 
-    def _long(self) -> bool:
-        """Whether a number of a call is being written that is long enough; digits in a string are no number."""
-        if not _LONG.search("".join(self.table.texts[i] for i in self._written[-20:])):
-            return False  # which is nearly always, and cheap to know
+    def _surplus(self) -> NDArray[np.int64]:
+        """Digits too many for the number of a call that is being written: of a long one all, else those to infinity."""
+        none, end = self.table.digits[:0], "".join(self.table.texts[i] for i in self._written[-20:])
+        if not (_LONG.search(end) or _POWER.search(end)):
+            return none  # which is nearly always, and cheap to know
         body = self._body(self._written)
-        return bool(_LONG.search(body)) and not quoted(body)
+        if quoted(body) or not (number := _LONG.search(body) or _POWER.search(body)):
+            return none
+        if number.re is _LONG:
+            return self.table.digits
+        more = ((i, _DIGITS.match(self.table.texts[i])) for i in self.table.digits)
+        return np.array([i for i, d in more if d and math.isinf(float(number[0] + d[0]))], np.int64)
 
     def _consume(self, tokens: Sequence[int]) -> list[int]:
         """Go on in the grammar; gives the ids that write it, where `<` in a string is an escape."""
