@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from calm.conversation import Assistant, Call, Tool
+from calm.conversation import Assistant, Call, Garbled, Tool
 from calm.format.tokens import Codec
 from calm.hub.models import Found
 from calm.policy.local import Local
@@ -191,6 +191,16 @@ def test_metrics_count_requests_tokens_and_refusals():
     assert f'calm_requests_total{{route="{PATH}",status="400"}} 1' in lines
     assert 'calm_requests_total{route="other",status="404"} 1' in lines
     assert ("calm_request_seconds_count 3" in lines, "calm_steps_waiting 0" in lines) == (True, True)
+
+
+def test_metrics_tell_how_steps_came_to_their_end():
+    steps = [Assistant(text="x"), Garbled(raw="<", why="not closed"), Assistant(text="and more")]
+    with background(app(Scripted(steps, name="m"))) as url, httpx.Client(base_url=url) as client:
+        for more in ({}, {}, {"stop": "more", "stream": True}):
+            client.post(PATH, json=asking("x") | more)
+        lines = client.get("/metrics").text.split("\n")
+    ended = {"itself": 1, "garbled": 1, "left": 1, "hurried": 0, "repeated": 0}
+    assert {f'calm_steps_total{{ended="{how}"}} {count}' for how, count in ended.items()} <= set(lines)
 
 
 def test_other_sites_may_ask_only_when_named():

@@ -18,6 +18,9 @@ from calm.policy import Policy, Usage
 from calm.serve.wire import Asked
 
 Finish = Literal["stop", "length", "tool_calls"]
+Ended = Literal["itself", "hurried", "repeated", "garbled", "left"]
+"""How a step came to its end: by the model's will, the grammar's before its time, for a call that was made before,
+unreadable, or at a stop word or first call that the request set."""
 CUT = "not finished"
 """How a policy's reason begins when its step met the limit of tokens."""
 
@@ -33,12 +36,16 @@ class Said(NamedTuple):
 
 
 class Done(NamedTuple):
-    """The end of a step: all of it, why it ended, what it cost (None where nobody counts), why it was unreadable."""
+    """The end of a step: all of it, why it ended, what it cost (None where nobody counts), why it was unreadable.
+
+    `finish` is what clients are told; `ended` has more kinds, for those who watch the server.
+    """
 
     step: Step
     finish: Finish
     usage: Usage | None
     garbled: str | None = None
+    ended: Ended = "itself"
 
 
 def told(policy: Policy, asked: Asked, live: bool) -> Generator[Said | Done]:
@@ -54,8 +61,15 @@ def told(policy: Policy, asked: Asked, live: bool) -> Generator[Said | Done]:
                 break
     cost = getattr(policy, "usage", None)
     done = hearing.done(cost if isinstance(cost, Usage) else None)
-    hurried = getattr(policy, "hurried", False) and not hearing.over  # brought to its end before its time
-    yield done._replace(finish="length") if hurried else done
+    ended = "left" if hearing.over else _ended(policy, done)
+    yield done._replace(ended=ended, finish="length" if ended == "hurried" else done.finish)
+
+
+def _ended(policy: Policy, done: Done) -> Ended:
+    if done.garbled is not None:
+        return "garbled"
+    said: tuple[Ended, ...] = ("hurried", "repeated")
+    return next((how for how in said if getattr(policy, how, False)), "itself")
 
 
 class Hearing:

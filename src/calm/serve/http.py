@@ -156,7 +156,7 @@ class Server:
         items = self._worker.answer(asked)
         if not asked.stream:
             done = await unless_gone(request, _last(items))
-            self._metrics.step(done.usage)
+            self._metrics.step(done.usage, done.ended)
             return _json(form.whole(done), 200, headers)
         try:  # what is wrong before the first token is still a status
             first = await unless_gone(request, anext(items))
@@ -167,15 +167,13 @@ class Server:
 
     async def _events(self, first: Said | Done, items: AsyncGenerator[Said | Done], form: Form) -> AsyncIterator[str]:
         async with contextlib.aclosing(items):
-            for event in form.events(first):
-                yield event
             try:
-                async for item in items:
+                async for item in _after(first, items):
                     for event in form.events(item):
                         yield event
                     await asyncio.sleep(0)  # many may be ready: the others' turn, and news of a client that has gone
                     if isinstance(item, Done):
-                        self._metrics.step(item.usage)
+                        self._metrics.step(item.usage, item.ended)
             except Exception as fault:  # noqa: BLE001  # the boundary: the stream has begun, so the error ends it
                 yield form.failed(_said(fault))
 
@@ -360,6 +358,12 @@ async def unless_gone(request: "Request", work: Awaitable[T]) -> T:
 async def _hung_up(request: "Request") -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
+
+
+async def _after(first: T, rest: AsyncIterator[T]) -> AsyncIterator[T]:
+    yield first
+    async for item in rest:
+        yield item
 
 
 async def _last(items: AsyncGenerator[Said | Done]) -> Done:

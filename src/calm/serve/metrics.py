@@ -3,8 +3,10 @@
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from typing import get_args
 
 from calm.policy import Usage
+from calm.serve.deltas import Ended
 
 BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 """Upper bounds, in seconds, that request times are counted by."""
@@ -19,6 +21,7 @@ class Metrics:
         self._within: Counter[float] = Counter()
         self._seconds, self._count = 0.0, 0
         self._tokens: Counter[str] = Counter(prompt=0, cached=0, written=0)
+        self._steps: Counter[str] = Counter(dict.fromkeys(get_args(Ended), 0))
 
     def request(self, route: str, status: int, seconds: float) -> None:
         """Count a request that has ended; 499 is a client that hung up."""
@@ -28,10 +31,11 @@ class Metrics:
             self._seconds += seconds
             self._within.update(bound for bound in BUCKETS if seconds <= bound)
 
-    def step(self, usage: Usage | None) -> None:
-        """Count the tokens of a step, where its policy counts them."""
-        if usage:
-            with self._lock:
+    def step(self, usage: Usage | None, ended: Ended) -> None:
+        """Count a step by how it ended, and its tokens where its policy counts them."""
+        with self._lock:
+            self._steps[ended] += 1
+            if usage:
                 self._tokens.update(prompt=usage.prompt, cached=usage.cached, written=usage.written)
 
     def text(self, running: int, waiting: int) -> str:
@@ -45,6 +49,9 @@ class Metrics:
             yield f'calm_requests_total{{route="{route}",status="{status}"}} {count}'
         yield from _head("calm_errors_total", "counter", "Requests answered with a status of 500 or more.")
         yield f"calm_errors_total {sum(n for (_, status), n in self._requests.items() if status >= 500)}"
+        yield from _head("calm_steps_total", "counter", "Steps of the model, by how they came to their end.")
+        for ended, count in sorted(self._steps.items()):
+            yield f'calm_steps_total{{ended="{ended}"}} {count}'
         yield from _head("calm_steps_running", "gauge", "Steps of the model under way.")
         yield f"calm_steps_running {running}"
         yield from _head("calm_steps_waiting", "gauge", "Steps that stand in line.")
