@@ -46,6 +46,7 @@ def test_overrides_reach_into_lists_and_exponents_are_numbers(file):
         ("fruits.1.seeds=many", "fruits.1.apple.seeds: Input should be a valid integer"),
         ("fruits.5.seeds=1", "fruits.5: the list has 2 entries, numbered from 0 (got '5')"),
         ("name.first=x", "name: is a plain value ('b'), it has no keys below it"),
+        ("fruits=pear", "fruits: Input should be a list (got 'pear'); write [pear]"),
         ("weight", "'weight' is no override: write key.sub=value"),
     ],
 )

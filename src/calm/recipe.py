@@ -103,7 +103,8 @@ def _explain(model: type[BaseModel], fault: Any, source: str) -> str:
         hint = f"did you mean `{near[0]}`?" if near else f"known keys: {known}"
         return f"{source}: {key}: unknown key (got {fault['input']!r:.80}); {hint}"
     value = "" if fault["type"] == "missing" else f" (got {fault['input']!r:.80})"
-    return f"{source}: {key}: {fault['msg']}{value}"
+    remedy = f"; write [{fault['input']}]" if fault["type"] == "tuple_type" and isinstance(fault["input"], str) else ""
+    return f"{source}: {key}: {fault['msg'].replace('valid tuple', 'list')}{value}{remedy}"
 
 
 def _known(model: type[BaseModel], loc: Sequence[int | str]) -> list[str]:

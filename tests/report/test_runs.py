@@ -123,6 +123,7 @@ def test_the_page_of_two_runs_shows_a_right_and_a_wrong_one(bench_run):
     [
         ("scores.json", "{", "is not JSON"),
         ("scores.json", "[]", "holds list, not an object"),
+        ("scores.json", "{}", "neither `all` nor `categories`"),
         ("scores.json", json.dumps({"name": "t", "categories": {"x": {"n": 3}}}), "categories.x: lacks n or share"),
         ("notes.txt", "hello", "holds no run"),
     ],

@@ -8,9 +8,11 @@ import subprocess
 import sys
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.numpy import save_file
 
 from calm.conversation import Assistant, Call, Conversation, Observation, System, Tool, User
 from calm.data.sources.town import read_town
@@ -149,6 +151,7 @@ def test_another_vllm_is_told_what_the_plugin_was_written_for(monkeypatch):
 def adapter(tiny, folder, rank=5):
     folder.mkdir()
     write_json(folder / "adapter_config.json", {"r": rank, "base_model_name_or_path": str(tiny)})
+    save_file({"lora_A": np.zeros((rank, 4), np.float32)}, folder / "adapter_model.safetensors")
     return Found("mine", tiny, folder)
 
 
@@ -186,6 +189,15 @@ def test_a_whole_model_is_served_alone_and_ends_at_the_turns_marker(tiny, tmp_pa
     assert stop == [Codec.load(tiny).stop]
     with pytest.raises(UsageError, match="is there already"):
         vllm(Found(str(tiny), tiny), tmp_path / "out")
+
+
+def test_weights_that_are_cut_off_are_refused(tiny, tmp_path):
+    found = adapter(tiny, tmp_path / "cut")
+    file = tmp_path / "cut" / "adapter_model.safetensors"
+    file.write_bytes(file.read_bytes()[:-10])
+    with pytest.raises(ModelError, match=r"cut/adapter_model\.safetensors: cannot be read \(.* is cut off"):
+        vllm(found, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_rank_that_vllm_has_no_room_for_is_refused(tiny, tmp_path):

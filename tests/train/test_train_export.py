@@ -90,6 +90,21 @@ def test_what_is_no_training_file_of_oumi_is_refused(tmp_path):
         export(tmp_path / "x.yaml", to="verl", out=tmp_path / "out")
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("learning_rate", "fast"),
+        ("num_train_epochs", [3]),
+        ("per_device_train_batch_size", "two"),
+        ("warmup_steps", "few"),
+    ],
+)
+def test_a_value_that_is_no_number_is_named(tmp_path, key, value):
+    (tmp_path / "x.yaml").write_text(json.dumps({"model": {"model_name": "m"}, "training": {key: value}}))
+    with pytest.raises(RecipeError, match=rf"x\.yaml: training\.{key}: must be a number \(got"):
+        from_oumi(tmp_path / "x.yaml", tmp_path, rows=100)
+
+
 def test_what_the_trainer_has_no_words_for_is_said(tmp_path):
     _, _, lost = written(tmp_path, "trl", RECIPE.model_copy(update={"learn": ("call",)}))
     assert any(line.startswith("`learn: [call]`") for line in lost)

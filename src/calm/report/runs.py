@@ -123,11 +123,14 @@ def _names(folders: Sequence[Path]) -> list[str]:
 
 
 def _load(folder: Path, name: str) -> Run:
+    judged = _object(folder / SCORES)
+    if judged is not None and not any(_tallies(judged)):
+        raise DataError(folder / SCORES, "has neither `all` nor `categories`; judge again, as calm bench or grade does")
     return Run(
         name=name,
         label=name,
         folder=folder,
-        scores=_object(folder / SCORES),
+        scores=judged,
         verdicts={str(row.get("id")): row for row in _rows(folder / VERDICTS)},
         log=_rows(folder / LOG),
         held_out=_object(folder / EVAL) or {},

@@ -39,7 +39,8 @@ from calm.world.town_talk import (
     without,
 )
 
-DOMAINS = ("restaurant", "hotel", "attraction", "train", "taxi", "booking")
+Domain = Literal["restaurant", "hotel", "attraction", "train", "taxi", "booking"]
+DOMAINS: tuple[Domain, ...] = get_args(Domain)
 """What conversations are about; `booking` lets some cancel at the end."""
 
 PAIRED = ("restaurant", "hotel", "attraction")
@@ -365,7 +366,7 @@ class Town(PartRecipe):
     corpora: ClassVar[tuple[str, ...]] = ("calm",)
     source: Literal["town"]
     count: int = Field(default=200, ge=1)
-    domains: Annotated[tuple[str, ...], Field(min_length=1)] = DOMAINS
+    domains: Annotated[tuple[Domain, ...], Field(min_length=1)] = DOMAINS
     wordings: int | None = Field(default=None, ge=1)
     whole: float = Field(default=0.0, ge=0, le=1)
 

@@ -1,5 +1,6 @@
 """Read Oumi's training configurations, such as the released CoALM ones, as recipes."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -64,9 +65,11 @@ KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
 }
 """Oumi's key -> ours, and how its value is said here."""
 
+EACH = ("training.per_device_train_batch_size", "training.gradient_accumulation_steps")
+"""Their product is what one device takes in a step."""
+
 USED = {
-    "training.per_device_train_batch_size",
-    "training.gradient_accumulation_steps",
+    *EACH,
     "training.warmup_steps",
     "training.eval_steps",
     "training.use_peft",
@@ -112,10 +115,20 @@ def from_oumi(path: Path, data: Path, devices: int = 8, rows: int | None = None)
     settings: dict[str, Any] = {"data": str(data)}
     for key, (ours, say) in KEYS.items():
         if key in found:
-            _put(settings, ours, say(found[key]))
+            _put(settings, ours, _understood(path, key, found[key], say))
+    for key in (*EACH, "training.warmup_steps"):
+        if key in found:
+            found[key] = _understood(path, key, found[key], int)
     _settle(settings, found, devices, rows)
     recipe = check(TrainRecipe, settings, str(path))
     return Imported(recipe, [f"{key}: {value!r} {why}" for key, value, why in _left(said, settings, rows)])
+
+
+def _understood(path: Path, key: str, value: Any, say: Callable[[Any], Any]) -> Any:
+    try:
+        return say(value)
+    except (TypeError, ValueError) as error:
+        raise RecipeError(f"{path}: {key}: must be a number (got {value!r:.80}); mend it there") from error
 
 
 def _flat(tree: dict[str, Any], at: str = "") -> dict[str, Any]:
@@ -144,8 +157,7 @@ def _settle(settings: dict[str, Any], found: dict[str, Any], devices: int, rows:
         del settings["lora"]
     elif found.get("peft.q_lora"):
         settings["method"] = "qlora"
-    each = found["training.per_device_train_batch_size"] * found["training.gradient_accumulation_steps"]
-    settings["batch"] = each * devices
+    settings["batch"] = math.prod(found[key] for key in EACH) * devices
     if "training.warmup_steps" in found and rows:
         steps = -(-rows // settings["batch"]) * settings["epochs"]
         settings["optimiser"]["warmup"] = round(found["training.warmup_steps"] / steps, 6)
@@ -167,4 +179,4 @@ def _left(found: dict[str, Any], settings: dict[str, Any], rows: int | None) -> 
 
 
 def _layers(key: str, value: Any) -> bool:
-    return key == "peft.lora_target_modules" and sorted(value) == sorted(LINEARS)
+    return key == "peft.lora_target_modules" and isinstance(value, list) and sorted(map(str, value)) == sorted(LINEARS)

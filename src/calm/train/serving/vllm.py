@@ -9,6 +9,7 @@ from calm.errors import ModelError
 from calm.files import read_json, write_json, write_text
 from calm.format.tokens import Codec
 from calm.hub.models import Found
+from calm.policy.local.weights import tensors
 from calm.train.merge import template_of, vacant
 from calm.train.save import TEMPLATE
 
@@ -25,9 +26,10 @@ def vllm(found: Found, out: Path) -> None:
 
     Raises:
         UsageError: `out` holds files.
-        ModelError: an adapter of a rank that vLLM does not serve.
+        ModelError: damaged weights, or an adapter of a rank that vLLM does not serve.
     """
     vacant(out)
+    tensors(found.adapter or found.base)
     command = [*_model(found), *_common()]
     write_text(out / TEMPLATE, template_of(found))
     write_text(out / PLUGIN, files("calm.train.serving").joinpath(PLUGIN).read_text())
