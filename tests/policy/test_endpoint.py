@@ -85,6 +85,21 @@ def test_usage_is_what_the_server_counted():
     assert endpoint.usage.seconds > 0
 
 
+def test_counts_that_are_no_numbers_count_nothing():
+    answer = {"choices": [{"message": {"content": "Hi"}}]}
+    for odd in ({"prompt_tokens": "11", "prompt_tokens_details": []}, [3], {"completion_tokens": {}}):
+        with in_turn((200, {}, json.dumps({**answer, "usage": odd}).encode())) as (url, _):
+            endpoint = Endpoint("m", url)
+            assert endpoint(ASK) == Assistant(text="Hi")
+        assert endpoint.spent() == 0
+
+
+def test_a_body_that_is_not_packed_as_it_says_is_one_line():
+    with in_turn((200, {"content-encoding": "gzip"}, b"hello")) as (url, _), pytest.raises(HubError, match=url) as told:
+        Endpoint("m", url, retries=0)(ASK)
+    assert "\n" not in str(told.value)
+
+
 def test_each_thread_has_its_own_usage_and_the_sum_is_kept():
     status, headers, body = said()
     body = json.dumps({**json.loads(body), "usage": {"prompt_tokens": 11, "completion_tokens": 3}}).encode()

@@ -230,6 +230,14 @@ def test_calls_come_piece_by_piece_and_in_parallel():
     assert spoken(pieces, "call").startswith('{"name": "find", "arguments": {"q": 1}}{"name": "find"')
 
 
+def test_whole_calls_that_are_all_numbered_0_are_told_apart_by_their_ids():
+    calls = [{"index": 0, "id": f"c{i}", "function": {"name": "find", "arguments": f'{{"q": {i}}}'}} for i in (1, 2)]
+    with in_turn(sse(*({"choices": [{"delta": {"tool_calls": [call]}}]} for call in calls), END, "[DONE]")) as (url, _):
+        pieces, step = heard(Endpoint("m", url))
+    assert [(call.id, call.arguments) for call in step.calls] == [("c1", {"q": 1}), ("c2", {"q": 2})]
+    assert spoken(pieces, "call").count('{"name": "find"') == 2
+
+
 def test_lines_are_the_same_however_their_bytes_arrive():
     raw = "data: a\u2028b\x85\r\n\r\ndata: é\n: c\rcut".encode()
     whole = [line for line in lines([raw]) if line]

@@ -206,7 +206,7 @@ class Endpoint:
             raise HubError(f"{self.url}: {fault}; is this an OpenAI-compatible server?") from fault
         except httpx.TimeoutException:
             return "no answer in time"
-        except (httpx.TransportError, httpx.InvalidURL) as error:
+        except (httpx.RequestError, httpx.InvalidURL) as error:
             return f"no connection ({error})"
 
     def _wait(self, attempt: int, headers: Mapping[str, str]) -> float:
@@ -250,7 +250,7 @@ def base(url: str) -> str:
 
 def retry_after(value: str) -> float | None:
     """Seconds to wait by a Retry-After header (RFC 9110, 10.2.3: a number or a date), None where it says neither."""
-    if value.strip().isdigit():
+    if value.strip().isdecimal():
         return float(value)
     try:
         return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
@@ -267,5 +267,7 @@ def _message(answer: Any) -> str:
 def _usage(answer: dict[str, Any], seconds: float) -> Usage:
     counts = answer.get("usage")
     counts = counts if isinstance(counts, dict) else {}
-    cached = (counts.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
-    return Usage(counts.get("prompt_tokens") or 0, cached, counts.get("completion_tokens") or 0, seconds)
+    details = counts.get("prompt_tokens_details")
+    cached = details.get("cached_tokens") if isinstance(details, dict) else 0
+    numbers = (counts.get("prompt_tokens"), cached, counts.get("completion_tokens"))
+    return Usage(*(n if isinstance(n, int) else 0 for n in numbers), seconds)

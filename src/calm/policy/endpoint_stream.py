@@ -195,7 +195,13 @@ class Growing:
         else:
             yield from said
         for place, call in enumerate(delta.get("tool_calls") or ()):
-            yield from self._call(call.get("index", place), call)
+            yield from self._call(self._place(call, place), call)
+
+    def _place(self, delta: dict[str, Any], place: int) -> int:
+        """Which call a delta belongs to; some servers number each of several whole calls 0, told apart by their ids."""
+        index = delta.get("index", place)
+        others = index < len(self._calls) and self._calls[index]["id"] not in (None, delta.get("id"))
+        return len(self._calls) if others and delta.get("id") and (delta.get("function") or {}).get("name") else index
 
     def _words(self, key: str, text: str | None) -> Iterator[Piece]:
         if text:
