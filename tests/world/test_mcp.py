@@ -195,6 +195,17 @@ def test_a_server_that_died_is_started_again_and_only_repeatable_calls_are_repea
         assert told(box, "stock", item="tea") == {"tea": 3}
 
 
+def test_a_server_that_changes_its_list_and_dies_leaves_the_tools_that_were_known(tmp_path):
+    dies = OLD.replace('"done"}]})', '"done"}]})\n        sys.exit()')
+    (tmp_path / "dies.py").write_text(dies)
+    with MCP(shlex.join([sys.executable, str(tmp_path / "dies.py")]), timeout=30) as box:
+        assert told(box, "add") == "done"
+        deadline = time.monotonic() + 20
+        while not box._connection.changed and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert [tool.name for tool in box.tools] == ["add"]
+
+
 def test_a_slow_tool_is_a_timeout_and_the_server_lives_on(command):
     with MCP(command, timeout=30) as box:
         box._connection._timeout = 0.3

@@ -63,7 +63,7 @@ paths:
     get:
       operationId: do
       security: []
-      parameters: [{name: what, in: path, schema: {enum: [no, away, near, image, big, slow, empty, dead]}}]
+      parameters: [{name: what, in: path, schema: {enum: [no, away, near, image, big, odd, slow, empty, dead]}}]
 components:
   parameters: {Id: {name: id, in: path, required: true, schema: {type: string}, description: which}}
   securitySchemes:
@@ -109,6 +109,7 @@ async def do(request: Request) -> Response:
         "near": RedirectResponse("no"),
         "image": Response(b"\x89PNG", media_type="image/png"),
         "big": PlainTextResponse("x" * 3_000_000),
+        "odd": Response('"é"'.encode(), headers={"content-type": "text/plain; charset=utf-99"}),
         "empty": Response(status_code=204),
     }
     return answers.get(what, JSONResponse({"did": what}))
@@ -268,6 +269,7 @@ def test_a_redirect_is_followed_at_home_and_refused_elsewhere(api):
 def test_answers_that_are_no_json_are_said_and_long_ones_are_cut(api):
     assert told(api, "do", what="empty") == {"status": 204}
     assert told(api, "do", what="image") == {"status": 200, "note": "4 bytes of image/png are not shown"}
+    assert told(api, "do", what="odd") == "é"
     big = api.run(Call(name="do", arguments={"what": "big"}))
     assert len(big) < 4100
     assert big.endswith("shown are the first 4000)")

@@ -5,6 +5,7 @@ server dies it is started again once, and only a call that may be repeated is.
 """
 
 import asyncio
+import contextlib
 import os
 import re
 import shlex
@@ -104,9 +105,10 @@ class MCP:
 
     @property
     def tools(self) -> tuple[Tool, ...]:
-        """What the server offers now."""
+        """What the server offers now; what it offered last where it is gone, and a call says so."""
         if self._connection.changed:
-            self._load()
+            with contextlib.suppress(HubError):
+                self._load()
         return tuple(known.tool for known in self._known.values())
 
     @property

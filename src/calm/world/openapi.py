@@ -160,7 +160,7 @@ class OpenAPI:
 
     def _told(self, response: "httpx.Response", body: bytes, operation: Operation) -> str:
         kind = response.headers.get("content-type", "").partition(";")[0].lower()
-        shown = as_json(body.decode(response.charset_encoding or "utf-8", "replace"))
+        shown = as_json(_decoded(body, response.charset_encoding or "utf-8"))
         if response.status_code >= self._httpx.codes.BAD_REQUEST:
             return _refusal(response, shown, operation)
         if not body:
@@ -177,6 +177,13 @@ def _httpx() -> Any:
     except ImportError as error:
         raise MissingExtra("an OpenAPI document", "tools", error.name or "httpx") from error
     return httpx
+
+
+def _decoded(body: bytes, charset: str) -> str:
+    try:
+        return body.decode(charset, "replace")
+    except (LookupError, ValueError):  # a server may name any charset, even one that there is not
+        return body.decode(errors="replace")
 
 
 def _refusal(response: "httpx.Response", shown: str, operation: Operation) -> str:
