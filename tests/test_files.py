@@ -1,12 +1,14 @@
 """Files are written whole or not at all, and read through gzip with the row of every fault."""
 
 import gzip
+import subprocess
+import sys
 
 import pytest
 
 from calm.conversation import read
-from calm.errors import DataError, StorageError
-from calm.files import atomic, read_json, read_jsonl, read_object, read_text, write_jsonl, write_text
+from calm.errors import DataError, StorageError, UsageError
+from calm.files import atomic, claimed, read_json, read_jsonl, read_object, read_text, write_jsonl, write_text
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):
@@ -69,3 +71,25 @@ def test_a_content_that_is_no_text_is_named_by_its_place_and_value(tmp_path):
     with pytest.raises(DataError) as refused:
         list(read(tmp_path / "rows.jsonl"))
     assert "row 1: messages.0: content: Input should be a valid string (got 3)" in str(refused.value)
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from calm.files import claimed
+with claimed(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_second_process_is_kept_out_of_a_folder_until_the_first_is_gone(tmp_path):
+    out = tmp_path / "out"
+    with subprocess.Popen([sys.executable, "-c", HOLDER, str(out)], stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout.readline() == "held\n"
+        with pytest.raises(UsageError, match="out: another calm is at work there; wait"), claimed(out):
+            pass
+        first.kill()
+    with claimed(out):
+        assert not out.exists()
+    assert list(tmp_path.iterdir()) == []

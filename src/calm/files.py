@@ -15,7 +15,7 @@ from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from calm.errors import DataError, MissingExtra, StorageError
+from calm.errors import DataError, MissingExtra, StorageError, UsageError
 
 
 def _unwritable(path: Path, error: OSError) -> StorageError:
@@ -43,6 +43,35 @@ def atomic(path: Path) -> Generator[IO[bytes]]:
         raise _unwritable(path, error) from error
     finally:
         Path(temporary).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def claimed(folder: Path) -> Generator[None]:
+    """Keep every other process from working in `folder` while the block runs; one that is killed lets go of it.
+
+    The lock is a hidden file beside the folder, gone when the work is done.
+
+    Raises:
+        UsageError: another process works there.
+        StorageError: the folder beside which the lock lies may not be written.
+    """
+    from filelock import FileLock, Timeout
+
+    path = folder.absolute()
+    lock = FileLock(path.parent / f".{path.name}.lock", timeout=0)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout as error:
+        raise UsageError(f"{folder}: another calm is at work there; wait for it or choose another folder") from error
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # Windows does not remove an open file
+            Path(lock.lock_file).unlink(missing_ok=True)  # while it is held: who comes now sees that it has no name
+        lock.release()
 
 
 def write_text(path: Path, text: str) -> None:

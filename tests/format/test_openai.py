@@ -62,6 +62,13 @@ def test_a_call_with_broken_arguments_is_garbled_and_keeps_what_came(arguments):
     assert "\n" not in step.why
 
 
+def test_no_words_at_all_are_no_arguments():
+    calls = [{"id": "x", "function": {"name": "look", "arguments": ""}}]
+    said = {"role": "assistant", "content": None, "tool_calls": calls}
+    assert openai.read_response({"choices": [{"message": said}]}).calls[0].arguments == {}
+    assert openai.read_request({"messages": [said]}).messages[0].calls[0].arguments == {}
+
+
 @pytest.mark.parametrize("body", [{}, {"choices": []}, {"choices": [{"message": None}]}, {"error": {"message": "no"}}])
 def test_what_is_no_completion_is_the_servers_fault(body):
     with pytest.raises(FormatError, match=r"choices\.0\.message"):

@@ -75,6 +75,13 @@ def test_broken_json_in_a_call_is_garbled_not_an_exception():
     assert '{\\"q\\": ' in step.raw
 
 
+@pytest.mark.parametrize("ids", [["x", "x"], [None, None]])
+def test_calls_that_their_ids_do_not_tell_apart_get_ids_of_their_own(ids):
+    calls = [{"id": name, "function": {"name": "find", "arguments": "{}"}} for name in ids]
+    with in_turn(said(None, tool_calls=calls)) as (url, _):
+        assert [call.id for call in Endpoint("m", url)(ASK).calls] == ["call_0", "call_1"]
+
+
 def test_usage_is_what_the_server_counted():
     status, headers, body = said()
     counts = {"prompt_tokens": 11, "completion_tokens": 3, "prompt_tokens_details": {"cached_tokens": 5}}
@@ -153,7 +160,19 @@ def test_what_cannot_get_better_is_told_at_once(status, words, away):
     assert (len(seen), isinstance(caught.value, Unreachable)) == (1, away)
 
 
-@pytest.mark.parametrize("body", [b"<html>", b"[]", b"{}", b'{"choices": []}', b'{"choices": [{"message": null}]}'])
+def test_a_server_that_has_moved_or_answers_with_an_error_says_so():
+    with in_turn((308, {"location": "https://new/v1"}, b"")) as (url, _), pytest.raises(HubError, match="https://new"):
+        Endpoint("m", url)(ASK)
+    with (
+        in_turn((200, {}, b'{"error": {"message": "no credit"}}')) as (url, _),
+        pytest.raises(HubError, match="no credit"),
+    ):
+        Endpoint("m", url)(ASK)
+
+
+@pytest.mark.parametrize(
+    "body", [b"[" * 100_000, b"<html>", b"[]", b"{}", b'{"choices": []}', b'{"choices": [{"message": null}]}']
+)
 def test_an_answer_that_is_no_completion_is_one_line(body):
     with in_turn((200, {}, body)) as (url, _), pytest.raises(HubError) as caught:
         Endpoint("m", url)(ASK)
@@ -220,7 +239,7 @@ def test_a_name_of_another_shape_says_how_to_write_it(name):
 def test_retry_after_reads_seconds_and_dates_and_nothing_else():
     assert retry_after("7") == 7.0
     assert retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0.0
-    assert [retry_after(x) for x in ("", "soon", "-1", "1.5.2")] == [None] * 4
+    assert [retry_after(x) for x in ("", "soon", "-1", "1.5.2", f"Wed, 21 Oct 2015 07:28:00 +{'9' * 20}")] == [None] * 5
 
 
 def test_grounding_is_refused_where_values_are_decoded_elsewhere():

@@ -238,6 +238,21 @@ def test_whole_calls_that_are_all_numbered_0_are_told_apart_by_their_ids():
     assert spoken(pieces, "call").count('{"name": "find"') == 2
 
 
+@pytest.mark.parametrize("numbers", [(1, 2), (7, 3), (-1, 0)])
+def test_calls_may_be_numbered_from_anything(numbers):
+    made = [{"index": n, "id": f"c{n}", "function": {"name": "find", "arguments": f'{{"q": {n}'}} for n in numbers]
+    ends = [{"index": n, "function": {"arguments": "}"}} for n in numbers]
+    with in_turn(sse(*({"choices": [{"delta": {"tool_calls": [c]}}]} for c in made + ends), END, "[DONE]")) as (url, _):
+        _, step = heard(Endpoint("m", url))
+    assert [(call.id, call.arguments["q"]) for call in step.calls] == [(f"c{n}", n) for n in numbers]
+
+
+def test_a_whole_message_as_one_event_is_heard_and_empty_events_are_passed_over():
+    whole = {"choices": [{"message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}]}
+    with in_turn(sse("", whole, "[DONE]", **{"content-type": "Text/Event-Stream"})) as (url, _):
+        assert heard(Endpoint("m", url))[1] == Assistant(text="Hi")
+
+
 def test_lines_are_the_same_however_their_bytes_arrive():
     raw = "data: a\u2028b\x85\r\n\r\ndata: é\n: c\rcut".encode()
     whole = [line for line in lines([raw]) if line]

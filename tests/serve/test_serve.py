@@ -204,6 +204,13 @@ def test_no_items_whatever_are_a_server_error(echo, items, options):
     assert reply.status_code in (200, 400), reply.text
 
 
+@pytest.mark.parametrize("parts", [5, "deep", {"text": "deep"}])
+def test_a_thought_that_is_no_list_of_parts_is_refused(echo, parts):
+    items = [{"role": "user", "content": "hi"}, {"type": "reasoning", "summary": parts}]
+    reply = echo[0].post("/v1/responses", json={"model": "m", "input": items})
+    assert (reply.status_code, "input.1" in reply.json()["error"]["message"]) == (400, True)
+
+
 def test_a_body_without_a_length_is_cut_off_at_the_limit(echo):
     reply = echo[0].post("/v1/chat/completions", content=(b"x" * 1000 for _ in range(30)))
     assert reply.status_code == 413
@@ -220,9 +227,10 @@ def test_the_key_guards_the_api_but_not_health_and_page():
         background(app(Scripted([], name="m"), Settings(api_key="söcret"))) as url,
         httpx.Client(base_url=url) as client,
     ):
-        keys = [{}, {"authorization": "Bearer wrong"}, {"authorization": "Bearer söcret".encode()}]
+        given = (b"Bearer wrong", "Bearer söcret".encode(), "bearer söcret".encode())
+        keys = [{}, *({"authorization": key} for key in given)]
         replies = [client.get("/v1/models", headers=h) for h in keys]
-        assert [r.status_code for r in replies] == [401, 401, 200]
+        assert [r.status_code for r in replies] == [401, 401, 200, 200]
         assert replies[0].json()["error"]["code"] == "invalid_api_key"
         assert post(client, HELLO).status_code == 401
         assert [client.get(path).status_code for path in ("/health", "/")] == [200, 200]

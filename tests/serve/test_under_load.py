@@ -20,7 +20,7 @@ from calm.policy.local.together import Together
 from calm.policy.scripted import Scripted
 from calm.serve import app
 from calm.serve.http import Settings
-from calm.serve.room import Room
+from calm.serve.room import ROOMS, Room
 from calm.serve.run import background
 from calm.serve.worker import InLine, Worker
 from calm.world.functions import Functions, writes
@@ -288,6 +288,19 @@ def test_an_agent_turn_under_way_keeps_others_out_of_its_conversation(agent):
     assert kinds(events)[-1] == "finished"
     assert agent.post("/agent/decide", json={"session": session, "run": True}).status_code == 409
     assert agent.post("/agent/undo", json={"session": session}).json() == {"turns": 0}
+
+
+def test_a_question_that_waits_is_not_forgotten_for_new_conversations():
+    policy = Scripted([BOOK, *[Assistant(text="hi")] * ROOMS, Assistant(text="Booked.")], name="m")
+    with background(app(policy, None, Functions([Bookings().book]))) as url, httpx.Client(base_url=url) as client:
+        events = told(client, "book it")
+        assert next(events) == 200
+        session = next(events)["session"]
+        next(e for e in events if e["kind"] == "ask")
+        assert {client.post("/agent/say", json={}).status_code for _ in range(ROOMS)} == {400}
+        assert [kinds(told(client, "hello"))[-1] for _ in range(ROOMS)] == ["finished"] * ROOMS
+        assert client.post("/agent/decide", json={"session": session, "run": True}).status_code == 200
+        assert kinds(events) == ["observation", "response", "state", "finished"]
 
 
 def test_a_stopping_server_takes_no_for_an_answer_and_lets_the_turn_finish():

@@ -155,6 +155,18 @@ def test_goals_of_a_seed_are_fixed_and_can_be_met():
             assert found["count"] > 0
 
 
+@pytest.mark.parametrize("content", ["[" * 5000, "9" * 5000])
+def test_an_observation_that_json_is_not_read_from_is_text(content):
+    class Deep:
+        tools = ()
+
+        def run(self, call):
+            return content
+
+    step = Assistant(calls=(Call(name="dig", arguments={}),))
+    assert [m.content for m in Dialogue(Deep(), lambda c: None)(Conversation(), step)] == [content]
+
+
 def test_goals_of_an_unknown_domain_are_refused():
     with pytest.raises(UsageError, match="'booking'"):
         town_goal(0, ("booking",))

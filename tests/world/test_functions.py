@@ -5,6 +5,7 @@ import enum
 import itertools
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -72,6 +73,19 @@ def test_nested_models_are_written_out_and_keep_a_property_named_title():
     at: Any = tool_of(paint).parameters["properties"]["at"]  # ty: ignore[invalid-argument-type, not-subscriptable]
     assert at["items"]["properties"] == {"title": {"type": "string"}, "x": {"type": "integer", "default": 0}}
     assert "$" not in json.dumps(at)
+
+
+class Odd(BaseModel):
+    default: Point
+    examples: list[Point]
+
+
+def test_fields_that_are_called_like_keywords_are_written_out_too():
+    def draw(odd: Odd) -> None: ...
+
+    fields = tool_of(draw).parameters["properties"]["odd"]["properties"]
+    assert fields["default"]["properties"]["x"] == {"type": "integer", "default": 0}
+    assert "$ref" not in json.dumps(fields)
 
 
 def test_optional_without_default_stays_nullable_and_required():
@@ -142,6 +156,15 @@ def test_a_tool_error_keeps_its_details():
         raise ToolError("closed", open_from="09:00")
 
     assert ran(refuse) == {"error": "closed", "open_from": "09:00"}
+
+
+def test_details_that_are_no_json_are_shown_and_the_error_is_still_told():
+    def refuse() -> None:
+        raise ToolError("closed", free=float("inf"), where=Functions, until="09:00")
+
+    told = ran(refuse)
+    assert (told["error"], told["free"], told["until"]) == ("closed", "inf", "09:00")
+    assert "Functions" in told["where"]
 
 
 def test_any_exception_becomes_an_observation_that_names_its_type():
@@ -295,11 +318,24 @@ def test_methods_lose_self():
 def many(*things: int) -> None: ...
 def tree(root: Tree) -> None: ...
 def strange(thing: Functions) -> None: ...
+def calls_back(then: Callable[[], None]) -> None: ...
+def lost(thing: "json.Nothing") -> None: ...
+def endless(most: float = float("inf")) -> None: ...
 
 
 @pytest.mark.parametrize(
     ("function", "word"),
-    [(many, "things"), (tree, "root"), (strange, "thing"), (lambda: 1, "name"), (partial(many), "name")],
+    [
+        (many, "things"),
+        (tree, "root"),
+        (strange, "thing"),
+        (lambda: 1, "name"),
+        (partial(many), "name"),
+        (calls_back, "then"),
+        (lost, "Nothing"),
+        (endless, "most"),
+        (max, "max"),
+    ],
 )
 def test_functions_that_cannot_be_tools_are_refused_with_the_reason(function, word):
     with pytest.raises(UsageError, match=word):

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -204,6 +205,45 @@ def test_a_server_that_changes_its_list_and_dies_leaves_the_tools_that_were_know
         while not box._connection.changed and time.monotonic() < deadline:
             time.sleep(0.01)
         assert [tool.name for tool in box.tools] == ["add"]
+
+
+def test_one_death_is_one_new_server_however_many_calls_it_took(tmp_path):
+    counted = """open(sys.argv[1], "a").write("started\\n")\n"""
+    dies = OLD.replace("import json, sys\n", "import json, os, sys\n" + counted)
+    dies = dies.replace('"name": "add"', '"name": "add", "annotations": {"readOnlyHint": True}')
+    waits = 'if open(sys.argv[1]).read() == "started\\n":\n            calls = globals().get("calls", 0) + 1\n'
+    waits += "            if calls == 4:\n                os._exit(1)\n            continue\n        "
+    (tmp_path / "dies.py").write_text(dies.replace("tools.append(", waits + "tools.append("))
+    command = shlex.join([sys.executable, str(tmp_path / "dies.py"), str(tmp_path / "log")])
+    with MCP(command, timeout=30) as box, ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda _: told(box, "add"), range(4))) == ["done"] * 4
+    assert (tmp_path / "log").read_text() == "started\n" * 2
+
+
+@pytest.mark.parametrize(("result", "words"), [
+    ('{"content": "x"}', "none of MCP: content"), ('{"content": [{"type": "new"}]}', "none of MCP: content.0"),
+    ('{"content": [], "structuredContent": {"x": float("nan")}}', '{"x": "NaN"}'),
+])  # fmt: skip
+def test_answers_that_mcp_does_not_know_are_told_to_the_model(tmp_path, result, words):
+    (tmp_path / "odd.py").write_text(OLD.replace('{"content": [{"type": "text", "text": "done"}]}', result))
+    with MCP(shlex.join([sys.executable, str(tmp_path / "odd.py")]), timeout=30) as box:
+        assert words in box.run(Call(name="add", arguments={}))
+
+
+def test_tools_that_mcp_does_not_know_are_one_line(tmp_path):
+    (tmp_path / "odd.py").write_text(OLD.replace('"inputSchema": {"type": "object", "prop', '"inputSchema": {"prop'))
+    with pytest.raises(HubError, match=r"lists no tools: .*tools\.0\.inputSchema"):
+        MCP(shlex.join([sys.executable, str(tmp_path / "odd.py")]), timeout=30)
+
+
+def test_a_program_that_never_answers_is_ended(tmp_path):
+    (tmp_path / "mute.py").write_text(
+        "import os, sys, time\nopen(sys.argv[1], 'w').write(str(os.getpid()))\ntime.sleep(99)"
+    )
+    with pytest.raises(HubError, match="did not answer within 2 s"):
+        MCP(shlex.join([sys.executable, str(tmp_path / "mute.py"), str(tmp_path / "pid")]), timeout=2)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
 def test_a_slow_tool_is_a_timeout_and_the_server_lives_on(command):

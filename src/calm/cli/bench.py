@@ -114,6 +114,7 @@ def judge_all(names: tuple[str, ...], job: Job, *, skip: bool) -> list[dict[str,
     from calm.bench import named
     from calm.bench.judge import judge
     from calm.errors import HubError
+    from calm.files import claimed
     from calm.policy.endpoint import Unreachable
 
     scores = []
@@ -121,13 +122,12 @@ def judge_all(names: tuple[str, ...], job: Job, *, skip: bool) -> list[dict[str,
         benchmark = named(name, job.protocol)
         below = job.folder / (f"{name}-{job.protocol}" if job.protocol else name)
         try:
-            begun = _run(name, benchmark, below, job)
+            with claimed(below):
+                scores += [judge(benchmark, below)] if _run(name, benchmark, below, job) else []
         except HubError as error:
             if not skip or isinstance(error, Unreachable):
                 raise
             screen.err().print(f"{name}: not run: {error}", markup=False)
-            continue
-        scores += [judge(benchmark, below)] if begun else []
     return scores
 
 

@@ -20,7 +20,7 @@ from calm.data.parquet import arrow
 from calm.data.parts import DataRecipe
 from calm.data.tally import PartReport, Report, table
 from calm.errors import DataError, StorageError, UsageError
-from calm.files import sha256, write_text
+from calm.files import claimed, sha256, write_text
 from calm.recipe import MANIFEST, digest, manifest, read_manifest
 
 __all__ = ["FILES", "HELD_OUT", "REJECTS", "TRAIN", "DataRecipe", "PartReport", "Report", "build", "labels", "table"]
@@ -48,7 +48,8 @@ def build(
         workers: processes that make pieces, 1 for none beside this; by default one per core where it pays.
 
     Raises:
-        UsageError: `out` is no folder, or holds another dataset and `replace` is False, or there are no workers.
+        UsageError: `out` is no folder, is built into by another process, or holds another dataset and `replace` is
+            False, or there are no workers.
         StorageError: `out` holds files of these names that no build wrote, or cannot be written.
         DataError: an input file is missing or corrupt.
         HubError: a corpus is not at hand.
@@ -58,12 +59,13 @@ def build(
         raise UsageError(f"workers: at least 1 process must work (got {workers})")
     arrow()
     inputs = _inputs(recipe)
-    staging = _staging(out.resolve(), recipe, inputs)
-    report = _standing(out, recipe, inputs, replace, staging / "dataset")
-    if report is None:
-        report = _built(recipe, inputs, staging, workers, progress)
-        _move(staging / "dataset", out)
-    _clear(staging.parent.glob(f".{escape(staging.name.split('.')[1])}.*.building"))
+    with claimed(out.resolve()):
+        staging = _staging(out.resolve(), recipe, inputs)
+        report = _standing(out, recipe, inputs, replace, staging / "dataset")
+        if report is None:
+            report = _built(recipe, inputs, staging, workers, progress)
+            _move(staging / "dataset", out)
+        _clear(staging.parent.glob(f".{escape(staging.name.split('.')[1])}.*.building"))
     return report
 
 

@@ -42,8 +42,20 @@ def read_request(body: dict[str, Any]) -> Conversation:
         FormatError: messages or tools that cannot be read; says which.
     """
     messages = body.get("messages")
-    ordered = _in_order(messages) if isinstance(messages, list) else messages
+    ordered = _in_order([_filled(m) for m in messages]) if isinstance(messages, list) else messages
     return from_row({"messages": ordered, "tools": body.get("tools")})
+
+
+def _filled(message: Any) -> Any:
+    """A wire message in which `""`, as some servers write the arguments of a call that has none, is `{}`."""
+    calls = message.get("tool_calls") if isinstance(message, dict) else None
+    return {**message, "tool_calls": [_with_object(call) for call in calls]} if isinstance(calls, list) else message
+
+
+def _with_object(call: Any) -> Any:
+    function = call.get("function") if isinstance(call, dict) else None
+    empty = isinstance(function, dict) and function.get("arguments") == ""
+    return {**call, "function": {**function, "arguments": "{}"}} if empty else call
 
 
 def _in_order(messages: list[Any]) -> list[Any]:
@@ -79,7 +91,7 @@ def read_response(body: dict[str, Any]) -> Step:
         FormatError: the body is no chat completion, which is the server's fault and not the model's.
     """
     try:
-        message = {**body["choices"][0]["message"], "role": "assistant"}
+        message = _filled({**body["choices"][0]["message"], "role": "assistant"})
     except (KeyError, IndexError, TypeError) as error:
         raise FormatError(f"response: no choices.0.message in {str(body)[:80]!r}") from error
     try:

@@ -157,7 +157,7 @@ class Endpoint:
     def _step(self, answer: dict[str, Any], began: float) -> Step:
         self._count(_usage(answer, time.monotonic() - began))
         try:
-            return forms.read(self.form, answer, self._max_tokens)
+            return forms.told_apart(forms.read(self.form, answer, self._max_tokens))
         except FormatError as fault:
             raise HubError(f"{self.url}: {fault}") from fault
 
@@ -193,7 +193,7 @@ class Endpoint:
             request = self._client.build_request("POST", f"{self.url}/{PATHS[self.form]}", json=body)
             with contextlib.ExitStack() as left:
                 reply = left.enter_context(contextlib.closing(self._client.send(request, stream=True)))
-                kind = reply.headers.get("content-type", "")
+                kind = reply.headers.get("content-type", "").lower()
                 if "stream" in body and reply.status_code == 200 and kind.startswith(KIND):
                     stream = Stream(reply, self.form, AGAIN)
                     left.pop_all()  # whoever hears the stream closes it
@@ -219,17 +219,22 @@ class Endpoint:
             return reply.answer()
         try:
             answer = reply.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             answer = None
         if reply.status_code != 200:
             kind = Unreachable if reply.status_code in AGAIN | CLOSED else HubError
-            raise kind(f"{self.url}: {self._refusal(reply.status_code, answer)}")
+            moved = reply.headers.get("location", "") if reply.has_redirect_location else ""
+            raise kind(f"{self.url}: {self._refusal(reply.status_code, answer, moved)}")
         if not isinstance(answer, dict):
             raise HubError(f"{self.url}: answered something that is not JSON: {reply.text[:80]!r}")
+        if answer.get("error") and not answer.get("choices"):
+            raise HubError(f"{self.url}: answered with an error{_message(answer)}")
         return answer
 
-    def _refusal(self, status: int, answer: Any) -> str:
+    def _refusal(self, status: int, answer: Any, moved: str) -> str:
         said = _message(answer)
+        if moved:
+            return f"has moved to {moved} ({status}), which is not followed; write that address"
         if status in (401, 403):
             return f"the key was refused ({status}); set OPENAI_API_KEY{said}"
         if status == 404:
@@ -254,7 +259,7 @@ def retry_after(value: str) -> float | None:
         return float(value)
     try:
         return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):  # no date, or one without a zone
+    except (ValueError, TypeError, OverflowError):  # no date, or one without a zone
         return None
 
 

@@ -91,6 +91,14 @@ def read(form: Form, answer: dict[str, Any], most: int) -> Step:
     return react.parse_step(text)
 
 
+def told_apart(step: Step) -> Step:
+    """The step with ids of our own where the server gave one to several calls, or none: results go back by id."""
+    if isinstance(step, Garbled) or len({call.id for call in step.calls}) == len(step.calls):
+        return step
+    calls = tuple(call.model_copy(update={"id": f"call_{place}"}) for place, call in enumerate(step.calls))
+    return step.model_copy(update={"calls": calls})
+
+
 def spoken(message: dict[str, Any]) -> str:
     """The turn as the model wrote it, also where the server has split the thought off or left the end marker."""
     text = (message.get("content") or "").partition(react.CHATML.close)[0]

@@ -110,7 +110,8 @@ def chunks(raw: Iterable[bytes], growing: "Growing") -> Iterator[dict[str, Any]]
             continue
         if data.strip() == "[DONE]":
             break
-        yield _object(data)
+        if data.strip():
+            yield _object(data)
     else:
         if not growing.ended:
             raise Broken("ended without [DONE]")
@@ -147,6 +148,7 @@ class Growing:
         self._reader = None if form == "tools" else Reader()
         self._message: dict[str, Any] = {}
         self._calls: list[dict[str, Any]] = []
+        self._places: dict[int, int] = {}
         self._rest: dict[str, Any] = {}
         self._finish: str | None = None
 
@@ -183,7 +185,8 @@ class Growing:
             self.begun = True
             self._finish = choice.get("finish_reason") or self._finish
             self.ended = self._finish is not None
-            yield from self._delta(choice.get("delta") or {"content": choice.get("text")})
+            whole = choice.get("message") or {"content": choice.get("text")}  # some send all of it as one event
+            yield from self._delta(choice.get("delta") or whole)
 
     def _delta(self, delta: dict[str, Any]) -> Iterator[Piece]:
         thought = next((delta[key] for key in THOUGHTS if delta.get(key)), None)
@@ -198,10 +201,16 @@ class Growing:
             yield from self._call(self._place(call, place), call)
 
     def _place(self, delta: dict[str, Any], place: int) -> int:
-        """Which call a delta belongs to; some servers number each of several whole calls 0, told apart by their ids."""
-        index = delta.get("index", place)
-        others = index < len(self._calls) and self._calls[index]["id"] not in (None, delta.get("id"))
-        return len(self._calls) if others and delta.get("id") and (delta.get("function") or {}).get("name") else index
+        """Which call a delta belongs to, by the server's own number for it, whatever that counts from.
+
+        Some servers number each of several whole calls 0, told apart by their ids.
+        """
+        number = delta.get("index", place)
+        known = self._places.get(number, len(self._calls))
+        others = known < len(self._calls) and self._calls[known]["id"] not in (None, delta.get("id"))
+        again = others and delta.get("id") and (delta.get("function") or {}).get("name")
+        self._places[number] = len(self._calls) if again else known
+        return self._places[number]
 
     def _words(self, key: str, text: str | None) -> Iterator[Piece]:
         if text:

@@ -8,6 +8,7 @@ import contextlib
 import hmac
 import html
 import logging
+import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from importlib import resources
@@ -224,10 +225,11 @@ class Server:
 
     async def say(self, request: "Request") -> "Response":
         """POST /agent/say {"session", "text"}: a turn, as events; a session that is left out is begun."""
-        room, body = await self._room(request, begin=True)
-        text = body.get("text")
+        body = await self._told(request)
+        text, name = body.get("text"), body.get("session")
         if not isinstance(text, str) or not text.strip():
             raise Refusal("`text` must be what the user says", param="text")
+        room = self._rooms.begin() if name is None else self._rooms.find(name)
         events = self._rooms.say(room, text)
         return _stream(self._turn(await anext(events), events), {})
 
@@ -256,17 +258,19 @@ class Server:
         self._admit(request)
         return _json(self._rooms.find(request.query_params.get("session")).row())
 
-    async def _room(self, request: "Request", begin: bool = False) -> tuple[Room, dict[str, Any]]:
+    async def _room(self, request: "Request") -> tuple[Room, dict[str, Any]]:
+        body = await self._told(request)
+        return self._rooms.find(body.get("session")), body
+
+    async def _told(self, request: "Request") -> dict[str, Any]:
         self._admit(request)
-        body = wire.json_object(await self._body(request))
-        name = body.get("session")
-        return self._rooms.begin() if begin and name is None else self._rooms.find(name), body
+        return wire.json_object(await self._body(request))
 
     # --- who may ask, and how much ---------------------------------------------------------------------------------
 
     def _admit(self, request: "Request") -> None:
         key = self._settings.api_key
-        given = request.headers.get("authorization", "").removeprefix("Bearer ")
+        given = re.sub("^bearer +", "", request.headers.get("authorization", ""), flags=re.IGNORECASE)  # RFC 9110, 11.1
         if key and not hmac.compare_digest(given.encode("latin-1"), key.encode()):
             raise Refusal("missing or wrong key: send `Authorization: Bearer KEY`", 401, "invalid_api_key")
 

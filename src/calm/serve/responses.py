@@ -139,6 +139,8 @@ def _part(item: Any, place: int) -> dict[str, Any]:
         return {"role": "tool", "tool_call_id": item.get("call_id"), "content": item.get("output")}
     if kind == "reasoning":
         parts = item.get("content") or item.get("summary") or []
+        if not isinstance(parts, list):
+            raise Refusal(f"input.{place}: its reasoning is {type(parts).__name__}, not a list of parts", param="input")
         return {"reasoning_content": "".join(str(p.get("text", "")) for p in parts if isinstance(p, dict))}
     raise Refusal(f"input.{place}: items of type {kind!r:.40} are not read here", param="input")
 

@@ -40,7 +40,7 @@ Tell = Callable[[dict[str, Any]], object]
 
 
 class Rooms:
-    """The conversations under way; the one used longest ago goes when there are too many."""
+    """The conversations under way; the idle one used longest ago goes when there are too many."""
 
     def __init__(self, worker: Worker, toolbox: Toolbox | None, origin: str, waiting: int) -> None:
         self._worker, self._toolbox, self._origin = worker, toolbox, origin
@@ -62,10 +62,11 @@ class Rooms:
         """
         if self._toolbox is None:
             raise Refusal("no tools run on this server; start it with --world town, --tools or the like", 404)
+        while len(self._rooms) >= ROOMS:  # one in which a turn is under way may have a question before a person
+            idle = (name for name, room in self._rooms.items() if not room.busy)
+            self._rooms.pop(next(idle, next(iter(self._rooms)))).stop()
         name = secrets.token_urlsafe(16)
         self._rooms[name] = room = Room(name, InLine(self._worker), copy.deepcopy(self._toolbox), self._origin)
-        while len(self._rooms) > ROOMS:
-            self._rooms.popitem(last=False)
         return room
 
     def find(self, name: Any) -> "Room":
@@ -142,6 +143,11 @@ class Room:
         self._answers: queue.SimpleQueue[bool | dict[str, Any]] = queue.SimpleQueue()
         self._asked: Call | None = None
         self._hushed = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether a turn is under way."""
+        return self._busy.locked()
 
     def enter(self) -> threading.Event:
         """Take the room for a turn; what it gives tells that turn from later ones.

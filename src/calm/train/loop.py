@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import torch
 
 from calm.errors import CalmError, DataError, UsageError
-from calm.files import write_json, write_jsonl
+from calm.files import claimed, write_json, write_jsonl
 from calm.format.tokens import Codec
 from calm.hub import models
 from calm.hub.wheels import Progress
@@ -66,7 +66,7 @@ def train(
     Of torchrun's processes only the first has anything to tell.
 
     Raises:
-        UsageError: `out` belongs to another recipe or other data, or the recipe asks for what cannot be.
+        UsageError: `out` belongs to another recipe, other data or another process, or what is asked for cannot be.
         DataError: data that cannot be trained on, a loss that is not finite, or no checkpoint left that is whole.
         StorageError: the disk is full; the last checkpoint is kept.
     """
@@ -80,7 +80,7 @@ def train(
             _clear(out)
             report({"event": "done", "reused": True, "folder": str(out)})
         return out
-    with crew.here(wide=recipe.method == "full") as us:
+    with crew.here(wide=recipe.method == "full") as us, claimed(out) if us.first else contextlib.nullcontext():
         job = _job(recipe, found, us, report if us.first else lambda event: None)
         if us.first:
             write_json(out / "run.json", {"identity": identity})

@@ -89,7 +89,7 @@ class Dialogue:
 def _error(content: str) -> dict[str, JsonValue] | None:
     try:
         value = json.loads(content)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return None  # an observation may be any text, and a long one is cut
     return value if isinstance(value, dict) and "error" in value else None
 

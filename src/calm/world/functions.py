@@ -81,7 +81,7 @@ class Functions:
         try:
             text = dumps(_jsonable(self._run(call)))
         except ToolError as error:
-            text = dumps(to_jsonable_python({"error": str(error), **error.details}))
+            text = _refusal(error)
         except Slow as error:
             text = fault(f"{call.name} failed: {error}", "timeout")
         except Exception as error:  # noqa: BLE001  # the boundary: a tool must not end the conversation
@@ -93,7 +93,7 @@ class Functions:
         try:
             self._function(call).checked(call.arguments)
         except ToolError as error:
-            return dumps(to_jsonable_python({"error": str(error), **error.details}))
+            return _refusal(error)
         return None
 
     def _function(self, call: Call) -> "_Known":
@@ -123,6 +123,19 @@ class Functions:
 def fault(message: str, type: str, **more: Any) -> str:
     """An error as the observation of a call: what went wrong, of which kind it is, and what may help (`hint`)."""
     return dumps(to_jsonable_python({"error": message, "type": type, **more}))
+
+
+def _refusal(error: ToolError) -> str:
+    """What a function said of a call; a detail that is no JSON is shown as Python shows it: the rest still helps."""
+    return dumps({"error": str(error), **{key: _shown(value) for key, value in error.details.items()}})
+
+
+def _shown(value: Any) -> Any:
+    try:
+        dumps(found := to_jsonable_python(value))
+    except (ValueError, TypeError, RecursionError):
+        return repr(value)
+    return found
 
 
 def cut(text: str, limit: int) -> str:
@@ -220,7 +233,7 @@ class _Known(NamedTuple):
         said = {p.arg_name: " ".join((p.description or "").split()) for p in doc.params}
         hints = _hints(name, function)
         parameters, properties = {}, {}
-        for key, parameter in inspect.signature(function).parameters.items():
+        for key, parameter in _signature(name, function).parameters.items():
             adapter = _adapter(name, parameter, hints.get(key, Any))
             parameters[key] = _Parameter(adapter, parameter.default is parameter.empty)
             properties[key] = _property(f"{name}: parameter {key!r}", adapter, parameter, said.get(key))
@@ -253,8 +266,15 @@ class _Known(NamedTuple):
 def _hints(name: str, function: Function) -> dict[str, Any]:
     try:
         return get_type_hints(function, include_extras=True)
-    except NameError as error:
+    except (NameError, AttributeError, SyntaxError, TypeError) as error:  # hints may be texts that were never run
         raise UsageError(f"{name}: a type hint names something that is not there: {error}") from error
+
+
+def _signature(name: str, function: Function) -> inspect.Signature:
+    try:
+        return inspect.signature(function)
+    except ValueError as error:  # some builtins have none
+        raise UsageError(f"{name}: its parameters are not known ({error}); wrap it in a def") from error
 
 
 def _adapter(name: str, parameter: inspect.Parameter, hint: Any) -> TypeAdapter[Any]:
@@ -274,32 +294,45 @@ def _adapter(name: str, parameter: inspect.Parameter, hint: Any) -> TypeAdapter[
 
 
 def _property(where: str, adapter: TypeAdapter[Any], parameter: inspect.Parameter, said: str | None) -> dict[str, Any]:
-    raw = adapter.json_schema()
+    try:
+        raw = adapter.json_schema()
+    except PydanticUserError as error:
+        why = str(error).partition("\n")[0]
+        raise UsageError(f"{where} has a type that JSON cannot express; {why}") from error
     schema = _flat(raw, raw.pop("$defs", {}), where)
     if parameter.default is None:
         schema = _without_null(schema)
     elif parameter.default is not parameter.empty:
-        schema["default"] = to_jsonable_python(parameter.default)
+        schema["default"] = _default(where, parameter.default)
     if said:
         schema["description"] = said
     first = {key: schema[key] for key in ("type", "description") if key in schema}
     return {**first, **schema}
 
 
-def _flat(schema: Any, definitions: dict[str, Any], where: str, depth: int = 0) -> Any:
-    """The schema without titles and with every `$ref` written out."""
+def _default(where: str, value: Any) -> Any:
+    try:
+        return json.loads(dumps(to_jsonable_python(value)))
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"{where} has a default that JSON cannot express: {value!r}; give it None") from error
+
+
+def _flat(schema: Any, definitions: dict[str, Any], where: str, depth: int = 0, names: bool = False) -> Any:
+    """The schema without titles and with every `$ref` written out; `names` says that its keys are a model's own."""
     if depth > 40:
         raise UsageError(f"{where} has a type that contains itself; a tool's schema must be flat")
     if isinstance(schema, list):
         return [_flat(item, definitions, where, depth + 1) for item in schema]
     if not isinstance(schema, dict):
         return schema
+    if names:
+        return {key: _flat(value, definitions, where, depth + 1) for key, value in schema.items()}
     if isinstance(reference := schema.get("$ref"), str):
         rest = {key: value for key, value in schema.items() if key != "$ref"}
         schema = {**definitions[reference.rpartition("/")[2]], **rest}
     data = ("default", "enum", "const", "examples")  # values, not schemas: copied as they are
     return {
-        key: value if key in data else _flat(value, definitions, where, depth + 1)
+        key: value if key in data else _flat(value, definitions, where, depth + 1, key == "properties")
         for key, value in schema.items()
         if not (key == "title" and isinstance(value, str))
     }

@@ -18,9 +18,11 @@ from contextlib import AsyncExitStack
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pydantic import ValidationError
+from pydantic_core import to_json
+
 from calm.conversation import Call, Tool
 from calm.errors import CalmError, HubError, MissingExtra, UsageError
-from calm.files import dumps
 from calm.world.background import Background, Slow
 from calm.world.functions import LIMIT, as_json, cut, fault
 from calm.world.openapi_request import key_name
@@ -147,12 +149,11 @@ class MCP:
             return fault(f"{call.name} failed: {error}", "unavailable")
 
     def _call(self, known: _Known, call: Call) -> str:
-        arguments = coerced(call.arguments, known.tool)
+        arguments, opened = coerced(call.arguments, known.tool), self._connection.opened
         try:
             return _told(self._connection.call(known.remote, arguments))
         except Lost as error:
-            self._connection.open()
-            self._connection.changed = True
+            self._connection.open_again(opened)
             if not known.repeatable:
                 raise Lost(f"{error}; it is connected again, but whether the call was done is not known") from error
         return _told(self._connection.call(known.remote, arguments))
@@ -182,7 +183,7 @@ def _known(name: str, offered: "Offered") -> _Known:
 def _told(result: "CallToolResult") -> str:
     """A result as JSON text."""
     if result.structured_content is not None and not result.is_error:
-        return dumps(result.structured_content)
+        return as_json(to_json(result.structured_content, inf_nan_mode="strings").decode())  # a server may send NaN
     text = "\n".join(_block(block) for block in result.content)
     return fault(text or "the tool failed and did not say why", "tool") if result.is_error else as_json(text)
 
@@ -209,8 +210,9 @@ class _Connection:
             import mcp  # the first thing that fails should say what to install
         except ImportError as error:
             raise MissingExtra("an MCP server", "tools", error.name or "mcp") from error
-        self.changed = False
+        self.changed, self.opened = False, 0
         self._server, self._timeout = server, timeout
+        self._opening = threading.Lock()
         self._program = None if re.match("https?://", server) else _program(server)
         self._words: Any = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115  # closed in `close`
         self._background = Background()
@@ -219,6 +221,7 @@ class _Connection:
         self._ended.set()
         self._stop = asyncio.Event()
         self._client: mcp.Client | None = None
+        self._holding: Future[None] = Future()
 
     def open(self) -> None:
         """Connect, after ending what was connected before."""
@@ -227,13 +230,22 @@ class _Connection:
         self._end()
         ready: Future[mcp.Client] = Future()
         self._stop, self._ended = asyncio.Event(), threading.Event()
-        self._background.start(self._hold(ready, self._stop, self._ended))
+        self._holding = self._background.start(self._hold(ready, self._stop, self._ended))
         try:
             self._client = ready.result(self._timeout)
+            self.opened += 1
         except TimeoutError:
+            self._holding.cancel()  # it waits for an answer and would not hear of `stop`; a program is ended
             raise HubError(f"{self._server}: the MCP server did not answer within {self._timeout:g} s") from None
         except Exception as error:
             raise HubError(f"{self._server}: no MCP server there: {_innermost(error)}{self._last_words()}") from error
+
+    def open_again(self, lost: int) -> None:
+        """Connect once more after the connection that was the `lost`th; one thread does it for all that lost it."""
+        with self._opening:
+            if self.opened == lost:
+                self.open()
+                self.changed = True
 
     def call(self, name: str, arguments: dict[str, Any]) -> "CallToolResult":
         """Call a tool; a refusal by the server's protocol is an error result, as a refusal by the tool is."""
@@ -278,12 +290,12 @@ class _Connection:
         Raises:
             Slow: no answer in time.
             Lost: the server is gone.
-            MCPError: the server refused.
+            MCPError: the server refused, or answered what MCP does not know.
         """
         import anyio
         import httpx2
         from mcp import MCPError
-        from mcp.types import CONNECTION_CLOSED, REQUEST_TIMEOUT
+        from mcp.types import CONNECTION_CLOSED, INVALID_REQUEST, REQUEST_TIMEOUT
 
         if self._closed or self._client is None:
             raise Lost(f"{self._server} is not connected")
@@ -295,6 +307,10 @@ class _Connection:
             if error.code == CONNECTION_CLOSED or "Session terminated" in str(error):
                 raise Lost(f"the server is gone ({error})") from error
             raise
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise MCPError(INVALID_REQUEST, f"its answer is none of MCP: {where}: {first['msg']}") from error
         except (OSError, RuntimeError, httpx2.HTTPError, anyio.ClosedResourceError, anyio.BrokenResourceError) as error:
             raise Lost(f"the server is gone ({type(error).__name__}: {error})") from error
 

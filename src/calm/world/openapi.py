@@ -10,6 +10,7 @@ import re
 import time
 import weakref
 from collections.abc import Mapping, Sequence
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 
 from calm.conversation import Call
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 LARGEST = 2_000_000
 """Bytes of an answer that are read; what a model is shown of them is far less."""
+
+TEXT = re.compile(r"json|^text|\bxml\b|yaml|javascript|www-form")
+"""Media types whose bodies are shown; an `openxmlformats` one is a ZIP archive."""
 
 REDIRECTS = 5
 AGAIN = frozenset([408, 425, 429, 500, 502, 503, 504])
@@ -76,7 +80,9 @@ class OpenAPI:
         self.idempotent = frozenset(name for name, op in self._operations.items() if op.method in REPEATABLE)
         self.timed = frozenset(self._operations)
         self._timeout, self._limit = timeout, limit
-        self._client = self._httpx.Client(timeout=self._httpx.Timeout(timeout, connect=min(10.0, timeout)))
+        nobodys: Any = CookieJar(DefaultCookiePolicy(allowed_domains=()))  # one conversation's login is not another's
+        limits = self._httpx.Timeout(timeout, connect=min(10.0, timeout))
+        self._client = self._httpx.Client(timeout=limits, cookies=nobodys)
         weakref.finalize(self, self._client.close)
 
     @classmethod
@@ -165,7 +171,7 @@ class OpenAPI:
             return _refusal(response, shown, operation)
         if not body:
             return dumps({"status": response.status_code})
-        if kind and not re.search(r"json|text|xml|yaml|javascript|form", kind):
+        if kind and not TEXT.search(kind):
             return dumps({"status": response.status_code, "note": f"{len(body)} bytes of {kind} are not shown"})
         return shown
 

@@ -44,7 +44,10 @@ class Key(NamedTuple):
 
 
 class Operation(NamedTuple):
-    """What one tool sends; `keys` are alternatives, each a set of keys needed together, an empty one meaning none."""
+    """What one tool sends, a body even without arguments where it `needs_body`.
+
+    `keys` are alternatives, each a set of keys needed together, an empty one meaning none.
+    """
 
     tool: Tool
     method: str
@@ -52,6 +55,7 @@ class Operation(NamedTuple):
     server: str
     places: dict[str, Place]
     media: str
+    needs_body: bool
     keys: tuple[tuple[Key, ...], ...]
 
 
@@ -94,22 +98,37 @@ def _parsed(text: str, where: str) -> Any:
 
 
 def _yaml(text: str) -> Any:
-    """YAML with the scalars of version 1.2, which OpenAPI means: `no` is a word and `2024-01-01` is no date."""
+    """YAML with the scalars of version 1.2, which OpenAPI means: `no` and `10:30` are words, `2024-01-01` no date."""
     import yaml
 
     base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     known = {
-        first: [(tag, pattern) for tag, pattern in found if not tag.endswith((":timestamp", ":bool"))]
+        first: [(tag, pattern) for tag, pattern in found if not tag.endswith((":timestamp", ":bool", ":int", ":float"))]
         for first, found in base.yaml_implicit_resolvers.items()
     }
     loader = type("Loader", (base,), {"yaml_implicit_resolvers": known})
-    loader.add_implicit_resolver(
-        "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), "tTfF"
-    )
+    for kind, (pattern, firsts) in SCALARS.items():
+        loader.add_implicit_resolver(f"tag:yaml.org,2002:{kind}", re.compile(f"(?:{pattern})$"), firsts)
+    loader.add_constructor("tag:yaml.org,2002:int", lambda _, node: _integer(node.value))
     try:
         return yaml.load(text, loader)
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from error
+
+
+def _integer(text: str) -> int:
+    return int(text, 0 if text[:2] in ("0o", "0x") else 10)
+
+
+SCALARS = {
+    "bool": ("true|True|TRUE|false|False|FALSE", "tTfF"),
+    "int": ("[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
+    "float": (
+        r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
+        "-+.0123456789",
+    ),
+}
+"""Scalars that are no text in YAML 1.2 (10.3.2), with the letters they begin with; an earlier entry wins."""
 
 
 def _checked(document: Any, where: str) -> dict[str, Any]:
@@ -172,6 +191,7 @@ class Described:
             server=self._server or self._served(operation, item),
             places=arguments.places,
             media=arguments.media,
+            needs_body=arguments.needs_body,
             keys=self._keys(operation.get("security", self._document.get("security"))),
         )
 
@@ -182,8 +202,12 @@ class Described:
         url = str(server.get("url", "/"))
         for name, variable in mapping(server.get("variables")).items():
             url = url.replace("{" + str(name) + "}", str(mapping(variable).get("default", "")))
-        url = urljoin(self._where, url) if self._where.startswith(("http://", "https://")) else url
-        if urlsplit(url).scheme not in ("http", "https"):
+        try:
+            url = urljoin(self._where, url) if self._where.startswith(("http://", "https://")) else url
+            known = urlsplit(url).scheme in ("http", "https")
+        except ValueError:  # a host in brackets that is none
+            known = False
+        if not known:
             raise BadSchema(f"its server is {url!r}, which is no address; say which: SPEC@https://HOST/...")
         return url
 
@@ -206,7 +230,7 @@ class Described:
 
 def _listed(document: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any], Mapping[str, Any]]]:
     """Method, path, path item and operation of everything the document offers."""
-    for path, item in document["paths"].items():
+    for path, item in mapping(document.get("paths")).items():
         try:
             target = followed(document, item)
         except BadSchema:
@@ -225,7 +249,7 @@ class _Arguments:
     def __init__(self, document: Mapping[str, Any], path: str) -> None:
         self._document, self._path, self._plain = document, path, Plain(document)
         self.places: dict[str, Place] = {}
-        self.media = ""
+        self.media, self.needs_body = "", False
         self._properties: dict[str, Any] = {}
         self._required: list[str] = []
 
@@ -253,7 +277,8 @@ class _Arguments:
         schema = self._plain(held.get("schema"))
         if description := first_words(parameter.get("description"), limit=200):
             schema = {**schema, "description": description.removesuffix(".")}
-        style = str(parameter.get("style") or DEFAULT_STYLE[place])
+        usual = DEFAULT_STYLE[place]  # the only one of several values that a segment or a header can hold is `simple`
+        style = usual if usual == "simple" else str(parameter.get("style") or usual)
         explode = parameter.get("explode", style == "form") is True
         required = parameter.get("required") is True or place == "path"
         self._take(Place(place, name, style, explode, held is not parameter), schema, required)
@@ -265,6 +290,7 @@ class _Arguments:
             return
         self.media, content = _media(body["content"])
         schema, needed = self._plain(content.get("schema")), body.get("required") is True
+        self.needs_body = needed
         if schema.get("type") != "object" or not schema.get("properties") or "text" in self.media:
             self._take(Place("whole", "body"), schema, needed)
             return

@@ -40,7 +40,7 @@ def parts(operation: Operation, arguments: Mapping[str, Any]) -> Parts:
         elif place.place == "query":
             query += pieces
         elif place.place == "header":
-            headers[place.name] = pieces[0][1]
+            headers[place.name] = _line(place.name, pieces[0][1])
         elif place.place == "cookie":
             cookies += [(key, quote(word)) for key, word in pieces]
     _add_keys(operation, query, headers, cookies)
@@ -80,6 +80,8 @@ def _object_pieces(place: Place, value: Mapping[str, Any]) -> list[tuple[str, st
 
 
 def _word(value: Any) -> str:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # JSON Schema counts 3.0 as an integer, a path does not
     return value if isinstance(value, str) else dumps(value)
 
 
@@ -90,12 +92,22 @@ def _segment(name: str, value: str) -> str:
     return quote(value, safe="")
 
 
+def _line(name: str, value: str) -> str:
+    """A value as one header: whatever it holds, it cannot begin another."""
+    if not (value.isascii() and value.isprintable()):
+        raise ValueError(f"argument {name!r} is {value!r}; a header holds one line of plain ASCII")
+    return value
+
+
 def _body(operation: Operation, arguments: Mapping[str, Any]) -> tuple[bytes | None, dict[str, Any] | None]:
-    """The body as bytes or as a form: its keys together, or the one value that is all of it; neither without any."""
+    """The body as bytes or as a form: its keys together, or the one value that is all of it; neither without any.
+
+    A body that must be there is sent empty when no argument goes into it.
+    """
     held = {operation.places[name]: value for name, value in arguments.items()}
     whole = [value for place, value in held.items() if place.place == "whole"]
     keys = {place.name: value for place, value in held.items() if place.place == "body"}
-    if not operation.media or not (whole or keys):
+    if not operation.media or not (whole or keys or operation.needs_body):
         return None, None
     value = whole[0] if whole else keys
     if "json" in operation.media:

@@ -4,13 +4,16 @@ OpenAPI 3.0, OpenAPI 3.1 and MCP all speak dialects of JSON Schema; what comes o
 contains itself is cut where it would begin again, and so is whatever is beyond `DEEPEST` levels or `LARGEST` nodes.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from itertools import chain, count
+from math import inf
 from typing import Any
 from urllib.parse import unquote
 
 from calm.conversation import Tool
+from calm.files import dumps
 
 DEEPEST, LARGEST = 24, 4000
 """Levels and nodes of one schema: far more than a model can use, few enough that no document is a bomb."""
@@ -138,7 +141,8 @@ class Plain:
         kept = {key: value for key, value in kept.items() if value is not None}
         if self._for_request and isinstance(schema.get("properties"), Mapping):
             kept = self._writable(kept, schema["properties"])
-        return nullable(merged(bounds(kept)), schema.get("nullable") is True)
+        whole = nullable(merged(bounds(kept)), schema.get("nullable") is True)
+        return settable(whole) if self._for_request and "allOf" in kept else whole
 
     def _value(self, key: str, value: Any, depth: int) -> Any:
         """A keyword's value, None where it means nothing here."""
@@ -146,6 +150,8 @@ class Plain:
             return value if isinstance(value, bool) else self._written(value, depth + 1)
         if key in ("allOf", "anyOf", "oneOf", "prefixItems"):
             return [self._written(item, depth + 1) for item in value] if isinstance(value, list) and value else None
+        if key in DATA:
+            value = as_data(value)
         if key == "properties":
             named = value.items() if isinstance(value, Mapping) else ()
             return {str(name): self._written(item, depth + 1) for name, item in named}
@@ -180,11 +186,23 @@ def _names(value: Any) -> bool:
 
 
 def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < inf
 
 
 def _count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+DATA = frozenset(["default", "enum", "const"])
+"""Keywords that hold values, not schemas."""
+
+
+def as_data(value: Any) -> Any:
+    """A value as JSON has it, None where it has none: YAML knows numbers as keys, sets, bytes and infinity."""
+    try:
+        return json.loads(dumps(value))
+    except (ValueError, TypeError, RecursionError):
+        return None
 
 
 TYPES = frozenset(["string", "number", "integer", "boolean", "object", "array", "null"])
@@ -193,8 +211,8 @@ CHECKS: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(COUNTS, _count),
     "minimum": _number,
     "maximum": _number,
-    "exclusiveMinimum": lambda value: isinstance(value, int | float),
-    "exclusiveMaximum": lambda value: isinstance(value, int | float),
+    "exclusiveMinimum": lambda value: isinstance(value, bool) or _number(value),
+    "exclusiveMaximum": lambda value: isinstance(value, bool) or _number(value),
     "multipleOf": lambda value: _number(value) and value > 0,
     "uniqueItems": lambda value: isinstance(value, bool),
     "pattern": _compiles,
@@ -238,6 +256,15 @@ def merged(schema: dict[str, Any]) -> dict[str, Any]:
         one |= {key: value for key, value in part.items() if key not in ("type", "properties", "required")}
     required = list(dict.fromkeys(one.pop("required")))
     return {**one, **({"required": required} if required else {})}
+
+
+def settable(schema: dict[str, Any]) -> dict[str, Any]:
+    """An `allOf` that became one object, without asking for what another part of it has as the server's alone."""
+    if "allOf" in schema or "required" not in schema:
+        return schema
+    rest = {key: value for key, value in schema.items() if key != "required"}
+    required = [name for name in schema["required"] if name in schema["properties"]]
+    return {**rest, **({"required": required} if required else {})}
 
 
 def _plain_object(schema: dict[str, Any]) -> bool:
