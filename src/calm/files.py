@@ -46,24 +46,25 @@ def atomic(path: Path) -> Generator[IO[bytes]]:
 
 
 @contextlib.contextmanager
-def claimed(folder: Path) -> Generator[None]:
-    """Keep every other process from working in `folder` while the block runs; one that is killed lets go of it.
+def claimed(path: Path, wait: bool = False) -> Generator[None]:
+    """Keep every other thread and process from making what is at `path` while the block runs.
 
-    The lock is a hidden file beside the folder, gone when the work is done.
+    The lock is a hidden file beside it, gone when the work is done; a process that is killed lets go of it.
+    `wait`: until the other is done, instead of the error.
 
     Raises:
         UsageError: another process works there.
-        StorageError: the folder beside which the lock lies may not be written.
+        StorageError: the folder that the lock lies in may not be written.
     """
     from filelock import FileLock, Timeout
 
-    path = folder.absolute()
-    lock = FileLock(path.parent / f".{path.name}.lock", timeout=0)
+    here = path.absolute()
+    lock = FileLock(here.parent / f".{here.name}.lock", timeout=-1 if wait else 0)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        here.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout as error:
-        raise UsageError(f"{folder}: another calm is at work there; wait for it or choose another folder") from error
+        raise UsageError(f"{path}: another calm is at work there; wait for it or choose another folder") from error
     except OSError as error:
         raise _unwritable(path, error) from error
     try:

