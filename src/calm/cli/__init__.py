@@ -19,6 +19,7 @@ VERBS = {
     "export": "Write a dataset, a recipe or a model as another tool reads it: rows, configurations, weights, GGUF.",
     "show": "Look at a dataset row, a transcript or a run: turns, state, mask.",
     "train": "Fine-tune by a recipe (LoRA); goes on after a kill; --dry-run plans only.",
+    "average": "The mean of adapters that went on from one another, as one adapter.",
     "chat": "Talk to a model that may call tools.",
     "serve": "OpenAI-compatible server with tools, streaming and a chat page.",
     "bench": "Run benchmarks on a model and judge it.",

@@ -75,6 +75,19 @@ def short(base: str, adapter: str) -> str:
     return f"---\n{front}---\n\n# {adapter} merged into {base}\n\nHow it was trained is said where the adapter is.\n"
 
 
+def mean(base: str, adapters: list[str]) -> str:
+    """A card for the mean of adapters: what they were, and that their own cards say the rest."""
+    head = {"library_name": "peft", "base_model": base, "base_model_relation": "adapter", "tags": [*TAGS, "lora"]}
+    front = yaml.safe_dump(head, sort_keys=False)
+    rows = "\n".join(f"- `{adapter}`" for adapter in adapters)
+    return (
+        f"---\n{front}---\n\n# The mean of {len(adapters)} adapters on {base}\n\n{rows}\n\n{THEIRS}\n\n{AS_ADAPTER}\n"
+    )
+
+
+THEIRS = "Their own cards say what they learnt, on which terms; hashes are in `manifest.json`."
+
+
 class Dataset(NamedTuple):
     """What the dataset's own card says: name, licences, and the section on sources."""
 
