@@ -70,7 +70,7 @@ def test_a_wheel_is_fetched_once_and_then_from_the_cache(index, html):
 def test_eight_who_ask_at_once_fetch_it_once(index):
     with ThreadPoolExecutor(8) as pool:
         paths = set(pool.map(lambda _: wheels.wheel("tiny-data", "1.0"), range(8)))
-    assert [path.read_bytes() for path in paths] == [BYTES] and index.ranges == [0]
+    assert ([path.read_bytes() for path in paths], index.ranges) == ([BYTES], [0])
     assert list(paths.pop().parent.iterdir()) == [wheels.cached("tiny-data", "1.0")]
 
 

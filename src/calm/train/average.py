@@ -19,7 +19,7 @@ from calm.train import card, save
 from calm.train.merge import Progress, template_of, vacant
 
 KIN = 0.5
-"""Cosine of two adapters' factors below which they began apart: a run of hours stays above 0.9, two seeds are near 0."""
+"""Cosine of two adapters' factors below which they began apart: two seeds are near 0, an hour's run stays above 0.9."""
 
 
 def average(
@@ -42,7 +42,7 @@ def average(
     apart = min(near, key=lambda home: near[home])
     if not near[apart] > KIN:
         raise UsageError(
-            f"{apart}: did not go on from {homes[0]} nor that from it (cosine of the weights {near[apart]:.2f}), and the "
+            f"{apart}: did not go on from {homes[0]} nor that from it (cosine of the weights {near[apart]:.2f}); the "
             "mean of adapters that began apart is neither of them; train one on from the other (base: FOLDER)"
         )
     out.mkdir(parents=True, exist_ok=True)
