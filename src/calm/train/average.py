@@ -6,6 +6,7 @@ one by one, which is near the mean of what they add only where the adapters desc
 
 import shutil
 from collections.abc import Iterator, Sequence
+from math import sqrt
 from pathlib import Path
 
 import numpy as np
@@ -81,13 +82,16 @@ def _cosine(ours: dict[str, Place], theirs: dict[str, Place]) -> float:
     """Of all factors as one vector; 0 where names or shapes differ."""
     if {name: place.shape for name, place in ours.items()} != {name: place.shape for name, place in theirs.items()}:
         return 0.0
-    pairs = ((ours[name].read().ravel(), theirs[name].read().ravel()) for name in ours)
-    dots = np.sum([(a @ b, a @ a, b @ b) for a, b in pairs], axis=0, dtype=np.float64)
-    return float(dots[0] / np.sqrt(dots[1] * dots[2])) if dots[1] * dots[2] > 0 else 0.0
+    across, mine, other = (_dot(*pair) for pair in ((ours, theirs), (ours, ours), (theirs, theirs)))
+    return across / sqrt(mine * other) if mine * other > 0 else 0.0
+
+
+def _dot(ours: dict[str, Place], theirs: dict[str, Place]) -> float:
+    return sum(float(np.vdot(ours[name].read(), theirs[name].read())) for name in ours)
 
 
 def _means(places: list[dict[str, Place]], progress: Progress) -> Iterator[memoryview]:
     for done, name in enumerate(sorted(places[0]), 1):
-        mean: Array = np.mean([one[name].read() for one in places], axis=0, dtype=np.float32)
+        mean: Array = np.stack([one[name].read() for one in places]).mean(axis=0, dtype=np.float32)
         yield mean.data.cast("B")
         progress("averaging", done, len(places[0]))
