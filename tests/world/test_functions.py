@@ -4,6 +4,7 @@ import asyncio
 import enum
 import itertools
 import json
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -305,6 +306,22 @@ def test_a_hint_that_names_nothing_is_a_usage_error():
 
     with pytest.raises(UsageError, match="Nowhere"):
         tool_of(lost)
+
+
+class Mute(Exception):
+    def __str__(self) -> str:
+        raise OSError("no words")
+
+
+@pytest.mark.parametrize(
+    ("error", "word"), [(SystemExit(2), "SystemExit: 2"), (Mute(), r"Mute: \(no message.*OSError")]
+)
+def test_a_tool_that_exits_or_cannot_say_what_went_wrong_ends_no_conversation(error, word):
+    def leave() -> None:
+        """Leave."""
+        raise error
+
+    assert re.search(word, Functions([leave]).run(Call(name="leave", arguments={})))
 
 
 def test_methods_lose_self():

@@ -84,8 +84,8 @@ class Functions:
             text = _refusal(error)
         except Slow as error:
             text = fault(f"{call.name} failed: {error}", "timeout")
-        except Exception as error:  # noqa: BLE001  # the boundary: a tool must not end the conversation
-            text = fault(f"{call.name} failed: {type(error).__name__}: {error}", _kind(error))
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # the boundary: a tool must not end the conversation
+            text = fault(f"{call.name} failed: {type(error).__name__}: {_words(error)}", _kind(error))
         return cut(text, self._limit)
 
     def check(self, call: Call) -> str | None:
@@ -153,7 +153,15 @@ def as_json(text: str) -> str:
         return dumps(text)
 
 
-def _kind(error: Exception) -> str:
+def _words(error: BaseException) -> str:
+    """What an error says, or that it cannot say it: its `__str__` is the tool's code too."""
+    try:
+        return str(error)
+    except Exception as within:  # noqa: BLE001  # whatever the tool's code raises here says as little
+        return f"(no message: its __str__ raised {type(within).__name__})"
+
+
+def _kind(error: BaseException) -> str:
     """`timeout` and `unavailable` are worth another try; anything else is named as Python names it."""
     if isinstance(error, TimeoutError):
         return "timeout"
