@@ -1,5 +1,7 @@
 """Benchmarks: tasks, a world and a pure grade. One room each (`toy`, `bfcl`, `api_bank`, `multiwoz`), four files each.
 
+The room `rows` makes a benchmark of any dataset's held-out rows.
+
 Generation (`run`) and judging (`judge`, and `grade` for files of others) are apart: a transcript is a Conversation on
 disk that can be judged again at any time with the same verdict; `score` counts and compares. Test data are read here
 and nowhere else; `data` cannot see this room.
@@ -7,6 +9,7 @@ and nowhere else; `data` cannot see this room.
 
 import importlib
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from pydantic import Field, JsonValue
@@ -79,11 +82,13 @@ ROOMS = {"toy": "Toy", "bfcl": "BFCL", "api_bank": "APIBank", "multiwoz": "Multi
 def named(name: str, protocol: str | None = None) -> Benchmark:
     """The benchmark of that name, as a protocol other than its usual one has models speak and be judged.
 
+    The name may be the path of a dataset, for its held-out rows.
+
     Raises:
         UsageError: no such benchmark, or none that generates by this protocol; lists those there are.
     """
     if name not in ROOMS:
-        raise UsageError(f"no benchmark {name!r}; there are: {', '.join(ROOMS)}")
+        return _of_rows(name, protocol)
     room = importlib.import_module(f"calm.bench.{name}")
     usual = getattr(room, ROOMS[name])()
     if protocol in (None, usual.protocol):
@@ -93,3 +98,12 @@ def named(name: str, protocol: str | None = None) -> Benchmark:
         there = ", ".join((usual.protocol, *others))
         raise UsageError(f"{name}: generates by no protocol {protocol!r}; there are: {there}")
     return room.generating(protocol)
+
+
+def _of_rows(path: str, protocol: str | None) -> Benchmark:
+    if not Path(path).exists():
+        raise UsageError(f"no benchmark {path!r}; there are: {', '.join(ROOMS)}, and no dataset's folder is called so")
+    room = importlib.import_module("calm.bench.rows")
+    if protocol not in (None, room.Rows.protocol):
+        raise UsageError(f"{path}: rows are judged by no protocol {protocol!r}; there is: {room.Rows.protocol}")
+    return room.Rows(Path(path))

@@ -30,6 +30,16 @@ def errors(verdicts: Iterable[Verdict]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
+def same(made: Iterable[object], due: Iterable[object]) -> bool:
+    """Whether both hold equal things, each as often, in any order; the things need no hash."""
+    left = list(due)
+    for one in made:
+        if one not in left:
+            return False
+        left.remove(one)
+    return not left
+
+
 def intervals(benchmark: Benchmark, verdicts: Sequence[Verdict]) -> dict[str, tuple[float, float]]:
     """The 95 % bootstrap interval of each average in the benchmark's summary, items drawn within their categories.
 

@@ -33,7 +33,8 @@ def bench(  # noqa: PLR0913  # one flag per thing a user may say
     Ctrl-C loses nothing that is finished. Scores have 95 % intervals: Wilson's for shares, bootstrap for averages.
 
     Args:
-        names: toy, bfcl, api_bank, multiwoz; all that are at hand by default.
+        names: toy, bfcl, api_bank, multiwoz, all that are at hand by default; or a dataset's folder, for its held-out
+            rows step by step.
         model: a folder, an adapter folder, a hub id, calm-135m, or openai:MODEL@URL.
         out: the folder of the run, one folder a benchmark in it; out/bench/MODEL by default.
         limit: that many tasks per benchmark, a fixed sample over its categories.
@@ -56,8 +57,8 @@ def bench(  # noqa: PLR0913  # one flag per thing a user may say
     from calm.errors import UsageError
     from calm.recipe import check
 
-    if unknown := [name for name in names if name not in ROOMS]:
-        raise UsageError(f"no benchmark {unknown[0]!r}; there are: {', '.join(ROOMS)}")
+    if unknown := [name for name in names if name not in ROOMS and not Path(name).exists()]:
+        raise UsageError(f"no benchmark {unknown[0]!r}; there are: {', '.join(ROOMS)}, and a dataset's folder")
     if protocol and len(names) != 1:
         raise UsageError(f"--protocol is for one benchmark, not {len(names) or 'all'}; name one")
     asked = {"limit": limit, "only": only, "sample_seed": sample_seed, "concurrency": concurrency, "budget": budget}
@@ -120,7 +121,7 @@ def judge_all(names: tuple[str, ...], job: Job, *, skip: bool) -> list[dict[str,
     scores = []
     for name in names:
         benchmark = named(name, job.protocol)
-        below = job.folder / (f"{name}-{job.protocol}" if job.protocol else name)
+        below = job.folder / (f"{benchmark.name}-{job.protocol}" if job.protocol else benchmark.name)
         try:
             with claimed(below):
                 scores += [judge(benchmark, below)] if _run(name, benchmark, below, job) else []

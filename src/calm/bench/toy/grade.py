@@ -1,8 +1,10 @@
 """The toy grade: each user turn must hold exactly the right calls, in any order; anything unreadable fails."""
 
+import itertools
 from typing import Any
 
 from calm.bench import Task, Verdict
+from calm.bench.score import same
 from calm.bench.toy.tasks import turns_of
 from calm.conversation import Assistant, Conversation, Garbled, User
 
@@ -23,8 +25,8 @@ def _error(expected: list[Calls], transcript: Conversation) -> str | None:
         return "turn_missing"
     if any(len(calls) != len(right) for calls, right in zip(made, expected, strict=True)):
         return "wrong_count"
-    same = all(_same(calls, right) for calls, right in zip(made, expected, strict=True))
-    return None if same else "wrong_call"
+    right = all(itertools.starmap(same, zip(made, expected, strict=True)))
+    return None if right else "wrong_call"
 
 
 def calls_by_turn(transcript: Conversation) -> list[Calls]:
@@ -36,13 +38,3 @@ def calls_by_turn(transcript: Conversation) -> list[Calls]:
         elif isinstance(message, Assistant) and turns:
             turns[-1] += [{"name": call.name, "arguments": call.arguments} for call in message.calls]
     return turns
-
-
-def _same(made: Calls, right: Calls) -> bool:
-    """Whether the two hold the same calls, each as often."""
-    left = list(right)
-    for call in made:
-        if call not in left:
-            return False
-        left.remove(call)
-    return True
