@@ -86,6 +86,15 @@ def test_every_run_that_led_to_the_model_is_drawn(made, tmp_path):
     assert {title.count("before") for title in titles} == {0, 1, 2}, titles
 
 
+def test_a_mean_on_the_way_has_no_curve_and_the_runs_beyond_it_stand_once(made, tmp_path):
+    model = copytree(made / "model", tmp_path / "model")
+    copytree(made / "adapter", model / "before" / "before")
+    (model / "before" / "manifest.json").write_text('{"command": "calm average"}')
+    publish(model)
+    titles = re.findall(r"<h2[^>]*>Loss of ([^<]+)<", (model / "results.html").read_text())
+    assert titles == ["model", "before"]
+
+
 def test_the_card_says_what_was_judged_and_keeps_the_rest(made):
     text, original = ((made / name / "README.md").read_text() for name in ("model", "adapter"))
     head = yaml.safe_load(text.split("---\n")[1])

@@ -115,5 +115,7 @@ def _sections(folder: Path, found: dict[str, Any]) -> list[Any]:
 
 
 def _legs(folder: Path) -> list[Path]:
-    """The runs that made the model, the latest first."""
-    return [folder, *_legs(folder / BEFORE)] if folder.is_dir() else []
+    """The runs that made the model, the latest first; a mean of two (`calm average`) has no curve and is none."""
+    if not folder.is_dir():
+        return []
+    return [*([folder] if (folder / "metrics.jsonl").is_file() else []), *_legs(folder / BEFORE)]

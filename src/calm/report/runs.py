@@ -113,13 +113,11 @@ def _runs(folder: Path) -> list[Path]:
 
 
 def _names(folders: Sequence[Path]) -> list[str]:
-    """The last part of each path, with as many parts before it as it takes to tell them apart."""
+    """The last part of each path, with as many parts before it as it takes to tell it from the others."""
     parts = [folder.resolve().parts for folder in folders]
-    for length in range(1, max(map(len, parts), default=1) + 1):
-        names = ["/".join(p[-length:]) for p in parts]
-        if len(set(names)) == len(names):
-            return names
-    return [str(folder) for folder in folders]
+    shared = Counter(p[-length:] for p in parts for length in range(1, len(p) + 1))
+    ends = [next((p[-n:] for n in range(1, len(p) + 1) if shared[p[-n:]] == 1), None) for p in parts]
+    return ["/".join(end) if end else str(folder) for end, folder in zip(ends, folders, strict=True)]
 
 
 def _load(folder: Path, name: str) -> Run:
