@@ -329,17 +329,6 @@ def test_the_agent_refuses_what_makes_no_sense(agent, path, body, status):
     assert agent.post(f"/agent/{path}", json=body).status_code == status
 
 
-def test_a_tool_or_a_model_that_exits_ends_its_own_turn_and_nothing_else():
-    def leave() -> str:
-        """Leave."""
-        raise SystemExit(3)
-
-    policy = Scripted([Assistant(calls=(Call(name="leave", arguments={}),)), Assistant(text="Still here.")], name="m")
-    with background(app(policy, None, Functions([leave]))) as url, httpx.Client(base_url=url, timeout=10) as client:
-        assert next(e for e in told(client, "go") if isinstance(e, dict) and e["kind"] == "error")
-        assert kinds(told(client, "there?"))[-1] == "finished"
-
-
 class Leaves:
     """A policy that exits at the first request, as a panic in Rust would end its thread."""
 
@@ -348,6 +337,12 @@ class Leaves:
     def __call__(self, conversation):
         self.asked += 1
         return sys.exit(3) if self.asked == 1 else Assistant(text="Still here.")
+
+
+def test_a_model_that_exits_ends_its_own_turn_in_a_room_and_nothing_else():
+    with background(app(Leaves(), None, Functions([]))) as url, httpx.Client(base_url=url, timeout=10) as client:
+        assert next(e for e in told(client, "go") if isinstance(e, dict) and e["kind"] == "error")
+        assert kinds(told(client, "there?"))[-1] == "finished"
 
 
 def test_a_model_that_exits_is_an_error_to_its_client_and_gives_its_place_back():
