@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from calm.cli.serve import greeting
@@ -40,8 +40,8 @@ class Echo:
     usage = Usage(12, 4, 3, 0.5)
 
     def __call__(self, conversation):
-        self.heard = conversation
-        return Assistant(text=conversation.messages[-1].content)
+        self.heard, last = conversation, conversation.messages[-1]
+        return Assistant(text=last.text if isinstance(last, Assistant) else last.content)
 
 
 @pytest.fixture(scope="module")
@@ -198,6 +198,7 @@ ITEM = st.dictionaries(st.sampled_from(ITEMS), JSON | KINDS, max_size=5)
     st.lists(ITEM | JSON, max_size=3),
     st.dictionaries(st.sampled_from([*KEYS, "instructions", "text"]), JSON, max_size=3),
 )
+@example([{"role": "user", "content": "hi"}, {"role": "assistant", "content": "yes"}], {})
 def test_no_items_whatever_are_a_server_error(echo, items, options):
     body = json.dumps({"model": "m", "input": items, **options}).encode()
     reply = echo[0].post("/v1/responses", content=body)
