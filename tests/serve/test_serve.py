@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from calm.cli.serve import greeting
+from calm.cli.serve import called, greeting
 from calm.conversation import Assistant, Call, Garbled, User
 from calm.errors import ModelError, UsageError
 from calm.policy.endpoint import Usage
@@ -235,6 +235,14 @@ def test_the_key_guards_the_api_but_not_health_and_page():
         assert replies[0].json()["error"]["code"] == "invalid_api_key"
         assert post(client, HELLO).status_code == 401
         assert [client.get(path).status_code for path in ("/health", "/")] == [200, 200]
+
+
+def test_clients_call_a_model_as_its_user_typed_it(tmp_path):
+    adapter = tmp_path / "first-adapter"
+    adapter.mkdir()
+    assert called("calm-135m", "smollm2-135m+780c26a3") == "calm-135m"
+    assert called(f"{adapter}/", "smollm2-135m+0a1b2c3d") == "first-adapter"
+    assert called("openai:gpt@http://127.0.0.1:1/v1", "gpt") == "gpt"
 
 
 def test_models_lists_the_served_model(echo):

@@ -54,7 +54,7 @@ def serve(  # noqa: PLR0913  # one flag per thing a user may say
 
     Args:
         model: A model folder, a hub id, calm-135m, or openai:MODEL@URL.
-        name: What clients call it; by default the name that /v1/models lists, which is the model's own.
+        name: What clients call it; by default what --model says, of a folder the last part, of an endpoint its MODEL.
         host: The address to listen on; 0.0.0.0 lets other machines in, then set a key.
         port: The port; 0 takes a free one.
         api_key: Ask clients for this key; without it CALM_API_KEY counts, which does not show in process lists.
@@ -80,11 +80,21 @@ def serve(  # noqa: PLR0913  # one flag per thing a user may say
     with progress() as tick:
         policy = ground(load(model, constrained=constrained, max_tokens=max_tokens, progress=tick), grounded)
     hosts = (*LOCAL, host) if host in LOCAL else ()
-    known = name or policy.name
+    known = name or called(model, policy.name)
     settings = Settings(model=known, api_key=key, waiting=waiting, origins=tuple(cors), hosts=hosts)
     with for_threads(policy, settings.at_once) as many:
         application = app(many, settings, toolbox, origin)
         run(application, host, port, lambda url: sys.stdout.write(greeting(url, known, bool(key))))
+
+
+def called(model: str, own: str) -> str:
+    """What clients call a model: what its user typed, so that a line of the docs works; a folder by its last part.
+
+    An endpoint keeps its own name: `openai:MODEL@URL` is an address, not a name.
+    """
+    if model.startswith("openai:"):
+        return own
+    return Path(model).resolve().name if Path(model).exists() else model
 
 
 def _toolbox(sources: Sources, world: str, yes: bool, dry_run: bool) -> tuple[Toolbox | None, str]:
