@@ -37,7 +37,10 @@ WIDTH = 24
 
 
 class Sweep(Recipe):
-    """A file of recipes/sweep: paths are from where the command runs; `judge` has a benchmark's only and limit."""
+    """A file of recipes/sweep: paths are from where the command runs.
+
+    `judge` has a benchmark's only and limit, by its name or, for another protocol than its usual one, NAME@PROTOCOL.
+    """
 
     recipe: Path
     tokens: int = Field(ge=1)
@@ -57,7 +60,8 @@ def trained(sweep: Sweep, overrides: tuple[str, ...], folder: Path) -> dict[str,
 
 def judged(name: str, what: Plan, policy: Local, folder: Path) -> dict[str, Any]:
     """The quoted figures of one benchmark, answered and judged in `folder`."""
-    benchmark, plan_ = named(name), what.model_copy(update={"concurrency": WIDTH})
+    bench, _, protocol = name.partition("@")
+    benchmark, plan_ = named(bench, protocol or None), what.model_copy(update={"concurrency": WIDTH})
     with for_threads(policy, WIDTH) as together:
         run(benchmark, together, folder, plan_)
     scores = judge(benchmark, folder)
