@@ -39,7 +39,8 @@ WIDTH = 24
 class Sweep(Recipe):
     """A file of recipes/sweep: paths are from where the command runs.
 
-    `judge` has a benchmark's only and limit, by its name or, for another protocol than its usual one, NAME@PROTOCOL.
+    `judge` has a benchmark's only and limit, by its name, as NAME@PROTOCOL where that is not the usual one, or by the
+    path of a dataset, for its held-out rows.
     """
 
     recipe: Path
@@ -79,7 +80,7 @@ def variant(sweep: Sweep, name: str, home: Path) -> dict[str, Any]:
     scores = {}
     for bench, what in sweep.judge.items():
         policy = Local.load(str(adapter), precision="f16")  # for each: its threads end with the benchmark
-        scores[bench] = judged(bench, what, policy, home / name / bench)
+        scores[bench] = judged(bench, what, policy, home / name / bench.replace("/", "-"))
     return {"variant": name, "overrides": list(sweep.variants[name]), **told, "scores": scores}
 
 

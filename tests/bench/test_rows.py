@@ -5,6 +5,7 @@ import re
 import pytest
 
 from calm.bench import named
+from calm.bench.figures import figures
 from calm.bench.judge import judge
 from calm.bench.rows import Rows
 from calm.bench.run import run
@@ -75,6 +76,9 @@ def test_a_run_on_rows_is_judged_by_category(rows, tmp_path):
     scores = judge(rows, tmp_path / "run")
     assert (scores["name"], scores["summary"]["mean"], scores["summary"]["tool"]) == ("rows-mine", 0.5, 0.0)
     assert scores["ceiling"]["summary"]["mean"] == 1.0
+    verdicts = [rows.grade(task, task.start.add(Assistant(text="Hm."))) for task in rows.tasks()]
+    (mean,) = figures(rows, scores, verdicts, ()).items()
+    assert (mean[0], mean[1].value, mean[1].n) == ("mean", 50.0, 4)
 
 
 def test_a_dataset_is_named_by_its_path_and_what_cannot_be_judged_is_refused(rows, tmp_path):

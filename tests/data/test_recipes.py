@@ -120,3 +120,16 @@ def test_without_the_check_the_same_row_stays_and_the_card_says_that_nothing_was
     assert build(made, tmp_path / "out").parts[0].conversations == 1
     assert "Not checked against any benchmark." in (tmp_path / "out" / "README.md").read_text()
     assert not any(name.startswith("benchmark/") for name in read_json(tmp_path / "out" / "manifest.json")["inputs"])
+
+
+def test_one_wording_changes_how_the_assistant_thinks_and_nothing_else(corpora, tmp_path):
+    part = {"source": "grown", "kinds": ["single", "same", "near"], "count": 40, "dialogues": 0}
+    for most in (None, 1):
+        build(recipe(part, wordings=most, held_out=0, contamination=False), tmp_path / str(most), workers=1)
+    many, one = ({c.id: c for c in read(tmp_path / most / "train.parquet")} for most in ("None", "1"))
+    assert len(many) == len(one) > 30
+    for name, plain in one.items():
+        assert (plain.tools, plain.messages[0]) == (many[name].tools, many[name].messages[0])
+        assert plain.messages[1].calls == many[name].messages[1].calls
+    openings = [{c.messages[1].thought[:12] for c in rows.values()} for rows in (many, one)]
+    assert len(openings[0]) > 12 > 3 >= len(openings[1])

@@ -19,6 +19,7 @@ CARD = {
         "overall": ("*",),
     },
     "multiwoz": {"jga_helper": ("*",), "success": ("*",), "inform": ("*",)},
+    "rows": {"mean": ("*",)},
 }
 """What is quoted of a benchmark's own averages, and the categories that each is made of."""
 
@@ -48,7 +49,7 @@ def figures(
     summary = quoted(verdicts) if (quoted := getattr(benchmark, "quoted", None)) else scores["summary"]
     spans = _intervals(quoted, verdicts) if quoted else scores["intervals"]
     found = {}
-    for name, patterns in CARD.get(benchmark.name, {}).items():
+    for name, patterns in CARD.get(benchmark.name.partition("-")[0], {}).items():
         own = [v for v in verdicts if any(fnmatchcase(v.category, pattern) for pattern in patterns)]
         if (value := summary.get(name, _share(own))) is not None and own:
             low, high = spans.get(name) or stats.wilson(round(value * len(own)), len(own))

@@ -6,7 +6,9 @@ rejected, and `build` only has to count.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from calm.conversation import Conversation, Noun
 
@@ -33,3 +35,24 @@ def bucket(*key: str | int) -> int:
 def pick(options: Sequence[str], *key: str | int) -> str:
     """One of the options, chosen by hash of `key`, so that no row depends on the rows before it."""
     return options[bucket(*key) % len(options)]
+
+
+_WORDINGS: ContextVar[int | None] = ContextVar("wordings", default=None)
+
+
+@contextmanager
+def wordings(most: int | None) -> Generator[None]:
+    """While it lasts, what the assistant thinks and says is drawn from the first `most` wordings of each bank.
+
+    The first of a bank is its plainest. It bounds no tool, value, fault or word of a user: those are drawn by `pick`.
+    """
+    token = _WORDINGS.set(most)
+    try:
+        yield
+    finally:
+        _WORDINGS.reset(token)
+
+
+def phrase(options: Sequence[str], *key: str | int) -> str:
+    """One of the assistant's wordings, chosen as `pick` does, among as many as `wordings` lets through."""
+    return pick(options[: _WORDINGS.get()], *key)

@@ -48,7 +48,8 @@ class DataRecipe(Recipe):
     `vary` and `paraphrase` change rows before they are checked, not those of parts in the paper's form; a part may say
     `vary: false`. `contamination` blocks rows that hold something of a benchmark at hand. `duplicates` says which
     copies go: `near` ones too, `exact` ones only, or none. `held_out` is the share kept apart by hash of id,
-    `max_characters` the longest row.
+    `max_characters` the longest row. `wordings` bounds how many ways the assistant has of thinking and saying a thing:
+    1, one plain way, is what a small model learns from fewest rows.
     """
 
     name: str
@@ -60,3 +61,4 @@ class DataRecipe(Recipe):
     held_out: float = Field(default=0.02, ge=0, le=1)
     seed: int = 0
     max_characters: Limit = None
+    wordings: Limit = None

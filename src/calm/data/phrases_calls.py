@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from calm.conversation import Call, Tool
-from calm.data import pick
+from calm.data import phrase, pick
 from calm.data.thoughts import Key, listed, words
 from calm.files import dumps
 
@@ -417,17 +417,17 @@ def question(tool: Tool, slots: Sequence[str], key: Key) -> str:
     """What the assistant says to ask for these slots, named as the tool describes them."""
     known: Any = tool.parameters["properties"]
     asked = listed([f"the {noun(slot, known[slot].get('description', ''))}" for slot in slots])
-    return f"{pick(READY, *key, 'ready')} {pick(QUESTIONS, *key, 'question').format(slots=asked)}"
+    return f"{phrase(READY, *key, 'ready')} {phrase(QUESTIONS, *key, 'question').format(slots=asked)}"
 
 
 def refusal(tools: Sequence[Tool], key: Key) -> str:
     """What the assistant says when no tool fits, and what one of its tools would do instead."""
-    sorry = pick(SORRY, *key, "sorry")
+    sorry = phrase(SORRY, *key, "sorry")
     described = [tool.description.rstrip(".") for tool in tools if 2 < len(tool.description.split()) < 15]
     if not described:
         return sorry
     other = pick(described, *key, "other")
-    return f"{sorry} {pick(INSTEAD, *key, 'instead').format(other=_lowered(other))}"
+    return f"{sorry} {phrase(INSTEAD, *key, 'instead').format(other=_lowered(other))}"
 
 
 def noun(slot: str, description: str) -> str:
@@ -460,7 +460,7 @@ def _two(first: Sequence[str], second: Sequence[str], key: Key, **fillings: str)
 
 def _said(options: Sequence[str], key: Key, **fillings: str) -> str:
     """One of the options, filled in; a sentence that begins with a tool's name keeps the name as it is."""
-    chosen = pick(options, *key, options[0])
+    chosen = phrase(options, *key, options[0])
     text = re.sub(r"(?<!\.)\.\.$", ".", chosen.format(**fillings))  # after a value like Ltd.
     named = chosen.startswith(("{tool", "{later")) and not text.startswith("these ")
     return text if named else text[0].upper() + text[1:]

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from calm.conversation import Conversation, User, to_row
-from calm.data import Item, Reject, contamination, similar, steps
+from calm.data import Item, Reject, contamination, similar, steps, wordings
 from calm.data.export.coalm import samples
 from calm.data.paraphrase import paraphrased
 from calm.data.part import PaperForm, PartRecipe
@@ -94,7 +94,7 @@ def make(recipe: DataRecipe, folder: Path, unit: Unit) -> int:
     part, count = recipe.parts[unit.part], 0
     if part.max_characters:
         recipe = recipe.model_copy(update={"max_characters": part.max_characters})
-    with atomic(unit.path(folder)) as stream:
+    with atomic(unit.path(folder)) as stream, wordings(recipe.wordings):
         for item in finished(part.read(recipe.seed, unit.piece), part, recipe):
             stream.write(sealed(item, recipe))
             count += 1

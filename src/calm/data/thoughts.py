@@ -8,7 +8,7 @@ hash of dialogue and turn, so that no sentence pattern (`skeleton`) stands in mo
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from calm.data import pick
+from calm.data import phrase
 
 
 class Act(NamedTuple):
@@ -371,22 +371,22 @@ def calling(tool: str, arguments: Mapping[str, str], said: Mapping[str, Sequence
     named = [slot for slot in arguments if len(arguments) <= FEW or slot in reworded]
     pairs = [f"{_pair(slot, arguments[slot])}{_put(slot in reworded, said.get(slot, ()))}" for slot in named]
     if not pairs:
-        return Clause(pick(CALLING_BARE, *key, tool), {"tool": tool})
-    return Clause(pick(CALLING, *key, tool), {"tool": tool, "pairs": listed(pairs)})
+        return Clause(phrase(CALLING_BARE, *key, tool), {"tool": tool})
+    return Clause(phrase(CALLING, *key, tool), {"tool": tool, "pairs": listed(pairs)})
 
 
 def found(tool: str, count: int, key: Key) -> Clause:
     """How much came back."""
     amount = "nothing" if count == 0 else f"{count} result{'s' if count > 1 else ''}"
-    return Clause(pick(FOUND, *key, tool, "found"), {"tool": tool, "count": amount})
+    return Clause(phrase(FOUND, *key, tool, "found"), {"tool": tool, "count": amount})
 
 
 def read(tool: str, slots: Mapping[str, str], key: Key) -> str:
     """What a single utterance asks for: the intent and the spans that fill its slots, in either order."""
     pairs = listed([_pair(slot, value) for slot, value in slots.items()])
-    intent = Clause(pick(READ, *key, "intent"), {"tool": tool})
-    detail = Clause(pick(READ_WITH if pairs else READ_BARE, *key, "detail"), {"pairs": pairs})
-    first = pick(("intent", "detail"), *key, "order") == "intent"
+    intent = Clause(phrase(READ, *key, "intent"), {"tool": tool})
+    detail = Clause(phrase(READ_WITH if pairs else READ_BARE, *key, "detail"), {"pairs": pairs})
+    first = phrase(("intent", "detail"), *key, "order") == "intent"
     return say([intent, detail] if first else [detail, intent], [], key)
 
 
@@ -396,7 +396,7 @@ def say(before: Sequence[Clause], after: Sequence[Clause], key: Key) -> str:
     for place, clause in enumerate([*before, *after]):
         if place:
             turns = DOING if clause.wording.startswith("I ") else TURNS
-            joint = ". " if joint in TYING else pick(turns if place == len(before) else JOINTS, *key, place)
+            joint = ". " if joint in TYING else phrase(turns if place == len(before) else JOINTS, *key, place)
             text += joint
         text += clause.text(begins=joint == ". ")
     return f"{text}." if text else ""
@@ -406,7 +406,7 @@ def _clauses(grammar: Mapping[str, tuple[str, ...]], acts: Iterable[Act], key: K
     grouped: dict[str, list[Act]] = {}
     for act in dict.fromkeys(acts):
         grouped.setdefault(act.name, []).append(act)
-    return [Clause(pick(grammar[name], *key, name), _blanks(name, group)) for name, group in grouped.items()]
+    return [Clause(phrase(grammar[name], *key, name), _blanks(name, group)) for name, group in grouped.items()]
 
 
 def _blanks(name: str, group: Sequence[Act]) -> dict[str, str]:

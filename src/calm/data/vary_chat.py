@@ -1,7 +1,7 @@
 """Chat without a call: greetings, what can you do, general questions, thanks, answered truly and without a tool."""
 
 from calm.conversation import Assistant, Conversation, Message, State, User
-from calm.data import bucket, pick, vary_words
+from calm.data import bucket, phrase, pick, vary_words
 from calm.data.vary_reading import deed, stems
 
 
@@ -42,8 +42,8 @@ def opening(item: Conversation, key: vary_words.Key) -> tuple[Message, ...]:
         return _turn(pick(vary_words.GREETINGS, *key, "greeting"), vary_words.GREETED, reply, key)
     deeds = sorted({text for tool in item.tools if (text := deed(tool))}, key=lambda text: bucket(*key, text))
     if kind == 1 and deeds:
-        able = pick(vary_words.ABLE, *key, "able").format(deeds=" or ".join(deeds[:2]))
-        reply = f"{able} {pick(vary_words.OPENINGS, *key, 'able')}"
+        able = phrase(vary_words.ABLE, *key, "able").format(deeds=" or ".join(deeds[:2]))
+        reply = f"{able} {phrase(vary_words.OPENINGS, *key, 'able')}"
         return _turn(pick(vary_words.ABILITY, *key, "ability"), vary_words.ABILITY_ASKED, reply, key)
     asked, answer = _harmless(item, key)
     return _turn(asked, vary_words.KNOWN, answer, key)
@@ -58,5 +58,5 @@ def _harmless(item: Conversation, key: vary_words.Key) -> tuple[str, str]:
 
 
 def _turn(said: str, why: tuple[str, ...], reply: str, key: vary_words.Key) -> tuple[Message, ...]:
-    thought = pick(why, *key, "why") + pick(vary_words.NO_TOOL, *key, "no tool")
+    thought = phrase(why, *key, "why") + phrase(vary_words.NO_TOOL, *key, "no tool")
     return User(content=said), Assistant(thought=thought, text=reply)

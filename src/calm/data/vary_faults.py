@@ -10,7 +10,7 @@ from itertools import pairwise
 from pydantic import JsonValue
 
 from calm.conversation import Assistant, Call, Conversation, Message, Observation, by_name
-from calm.data import bucket, pick, vary_words
+from calm.data import bucket, phrase, pick, vary_words
 from calm.data.vary_reading import reads
 from calm.files import dumps
 
@@ -56,7 +56,7 @@ def _lookup_down(call: Call, key: vary_words.Key) -> tuple[tuple[Message, ...], 
 
 
 def _write_in_doubt(call: Call, key: vary_words.Key) -> tuple[tuple[Message, ...], tuple[int, ...]]:
-    doubt = pick(vary_words.IN_DOUBT, *key, "doubt") + pick(vary_words.NOT_TWICE, *key, "twice")
+    doubt = phrase(vary_words.IN_DOUBT, *key, "doubt") + phrase(vary_words.NOT_TWICE, *key, "twice")
     text = vary_words.mixed(key, vary_words.UNSURE, vary_words.CHECK)
     return (_failure(call, vary_words.UNKNOWN, key), Assistant(thought=doubt, text=text)), (1,)
 
@@ -86,8 +86,8 @@ def _failure(call: Call, errors: tuple[str, ...], key: vary_words.Key) -> Observ
 
 
 def _thought(call: Call, key: vary_words.Key, middle: tuple[str, ...], end: tuple[str, ...]) -> str:
-    failed = pick(vary_words.FAILED, *key, "failed").format(tool=call.name)
-    return f"{failed}{pick(middle, *key, 'middle')} {pick(end, *key, 'end')}"
+    failed = phrase(vary_words.FAILED, *key, "failed").format(tool=call.name)
+    return f"{failed}{phrase(middle, *key, 'middle')} {phrase(end, *key, 'end')}"
 
 
 def _noted(conversation: Conversation, messages: tuple[Message, ...], failures: tuple[int, ...]) -> Conversation:

@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from calm.conversation import Assistant, Conversation, Message, Tool, User, by_name
-from calm.data import bucket, pick, vary_words
+from calm.data import bucket, phrase, vary_words
 from calm.data.pool import pool
 from calm.data.vary_reading import Reading, deed, deeds, near_twin, parts, reading, stems
 from calm.files import dumps
@@ -143,7 +143,7 @@ def refused(doing: str, other: str, key: vary_words.Key) -> Assistant:
     """The assistant says that it cannot do `doing`, perhaps that it could do `other` (empty: it offers nothing)."""
     endings = vary_words.INSTEAD if other else [text for text in vary_words.INSTEAD if "{other}" not in text]
     thought = "".join(
-        pick(bank, *key, place)
+        phrase(bank, *key, place)
         for place, bank in enumerate((vary_words.WANTED, vary_words.UNABLE, vary_words.THEREFORE))
     )
     text = vary_words.mixed(key, vary_words.SORRY, endings)

@@ -6,14 +6,14 @@ tools are offered.
 
 from collections.abc import Sequence
 
-from calm.data import bucket, pick
+from calm.data import bucket, phrase, pick
 
 Key = tuple[str | int, ...]
 
 
 def mixed(key: Key, *banks: Sequence[str]) -> str:
     """One entry of each bank by hash of `key`, joined with blanks; empty entries leave none behind."""
-    chosen = (pick(bank, *key, place, bank[0]) for place, bank in enumerate(banks))
+    chosen = (phrase(bank, *key, place, bank[0]) for place, bank in enumerate(banks))
     return " ".join(part for part in chosen if part)
 
 
@@ -313,7 +313,7 @@ def fact(key: Key, place: int) -> tuple[str, str]:
     number = bucket(*key, "fact") + place
     question, answer = _sum(number // 7) if number % 7 == 0 else FACTS[number % len(FACTS)]
     asked = pick(ASKING, *key, "asking").format(question=question, lower=_lower(question))
-    return asked, pick(ANSWERING, *key, "answering").format(answer=answer, lower=_lower(answer))
+    return asked, phrase(ANSWERING, *key, "answering").format(answer=answer, lower=_lower(answer))
 
 
 def _sum(number: int) -> tuple[str, str]:

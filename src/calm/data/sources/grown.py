@@ -16,7 +16,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 from pydantic import Field
 
 from calm.conversation import Assistant, Call, Conversation, Tool, User
-from calm.data import Item, Reject, bucket, pick, vary_chat, vary_tools
+from calm.data import Item, Reject, bucket, phrase, vary_chat, vary_tools
 from calm.data import pool as tools
 from calm.data.part import PartRecipe
 from calm.data.sources import grown_formatted, grown_sgd, grown_steps, grown_turns
@@ -274,12 +274,12 @@ def _ask(rng: Random, key: Key) -> Conversation | None:
     offered = _around(tool, said, rng, key)
     forms = {"label": label(left), "tool": tool.tool.name, "deed": tool.deed, "args": _args(known)}
     open_ = _mixed(key, words.HAVE if known else words.HAVE_NONE)
-    missing = f"{open_}{pick(words.MISSING, *key, 'missing')} {pick(words.SO_ASK, *key, 'ask')}".format(**forms)
+    missing = f"{open_}{phrase(words.MISSING, *key, 'missing')} {phrase(words.SO_ASK, *key, 'ask')}".format(**forms)
     question = Assistant(thought=missing, text=rng.choice(words.QUESTION).format(**forms))
     value = values[left]
     spoken = value.said[:1].upper() + value.said[1:] if value.said[:1].isalpha() and " " in value.said else value.said
     reply = rng.choice(words.REPLY).format(said=value.said, Said=spoken, label=label(left), Label=_upper(label(left)))
-    why = (pick(words.COMPLETE, *key, "complete") + pick(words.PROCEED, *key, "proceed")).format(
+    why = (phrase(words.COMPLETE, *key, "complete") + phrase(words.PROCEED, *key, "proceed")).format(
         **forms, value=value.said
     )
     last = _calls(_upper(why), (tool, values))
@@ -389,7 +389,7 @@ def _calls(why: str, *wanted: tuple[Speakable, Values]) -> Turn:
 
 def _why(tool: Speakable, values: Values, key: Key) -> str:
     text = "".join(
-        pick(bank, *key, n) for n, bank in enumerate((words.AIM, words.FITS, words.KNOWN if values else words.BARE))
+        phrase(bank, *key, n) for n, bank in enumerate((words.AIM, words.FITS, words.KNOWN if values else words.BARE))
     )
     return text.format(deed=tool.deed, tool=tool.tool.name, args=_args(values)) + _left_out(tool, values, key)
 
@@ -400,7 +400,7 @@ def _left_out(tool: Speakable, values: Values, key: Key) -> str:
     names = [label(name) for name in properties if name not in values and name not in tool.required]
     if not names or bucket(*key, "left out") % 3:
         return ""
-    return pick(words.LEFT_OUT, *key, "unsaid").format(names=names[bucket(*key, "which") % len(names)])
+    return phrase(words.LEFT_OUT, *key, "unsaid").format(names=names[bucket(*key, "which") % len(names)])
 
 
 def _args(values: Values) -> str:
@@ -409,7 +409,7 @@ def _args(values: Values) -> str:
 
 
 def _mixed(key: Key, *banks: Sequence[str]) -> str:
-    return " ".join(pick(bank, *key, place) for place, bank in enumerate(banks))
+    return " ".join(phrase(bank, *key, place) for place, bank in enumerate(banks))
 
 
 def _upper(text: str) -> str:

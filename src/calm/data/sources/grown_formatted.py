@@ -7,7 +7,7 @@ import re
 from random import Random
 from typing import Any, NamedTuple
 
-from calm.data import pick
+from calm.data import phrase
 from calm.data.sources import grown_words as words
 from calm.data.sources.grown_extras import enriched
 from calm.data.sources.grown_formats import FORMATS, Format
@@ -192,9 +192,9 @@ def why(wanted: Wanted, values: Values, args: str, key: Key) -> str:
         for name, form in wanted.forms.items()
         if name in values and _converted(values[name])
     ]
-    text = "".join(pick(bank, *key, place) for place, bank in enumerate((words.AIM, words.FITS)))
+    text = "".join(phrase(bank, *key, place) for place, bank in enumerate((words.AIM, words.FITS)))
     text += f". {_upper(' '.join(turned))}" if turned else ""
-    return (text + pick(words.WRITTEN, *key, "written")).format(
+    return (text + phrase(words.WRITTEN, *key, "written")).format(
         deed=wanted.tool.deed, tool=wanted.tool.tool.name, args=args
     )
 
@@ -205,5 +205,5 @@ def _converted(value: Value) -> bool:
 
 def _turned(name: str, form: str, value: Value, key: Key) -> str:
     said = value.heard or value.said
-    text = pick(words.TURNED, *key, "turned").format(label=label(name), form=form, said=said, note=value.note)
+    text = phrase(words.TURNED, *key, "turned").format(label=label(name), form=form, said=said, note=value.note)
     return f"{_upper(text)}.".replace("{", "{{").replace("}", "}}")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from random import Random
 
 from calm.conversation import Assistant, Tool
-from calm.data import pick, vary_words
+from calm.data import phrase, vary_words
 from calm.data.sources import grown_lists as lists
 from calm.data.sources import grown_words as words
 from calm.data.vary_reading import deed
@@ -54,7 +54,7 @@ def declined(wanted: str, near: Tool, key: Key) -> Assistant | None:
     if not other:
         return None
     banks = words.AIM, OTHERWISE, vary_words.THEREFORE
-    thought = "".join(pick(bank, *key, place) for place, bank in enumerate(banks))
+    thought = "".join(phrase(bank, *key, place) for place, bank in enumerate(banks))
     text = vary_words.mixed(key, vary_words.SORRY, vary_words.INSTEAD)
     return Assistant(
         thought=thought.format(deed=wanted, tool=near.name, other=other), text=text.format(deed=wanted, other=other)
@@ -72,6 +72,6 @@ def fragment(rng: Random, key: Key) -> tuple[str, Assistant]:
         lists.ANIMALS,
     )
     this = rng.choice(rng.choice(topics))
-    thought = pick(SAYS_LITTLE, *key, "little") + pick(SO_NO_CALL, *key, "no call")
+    thought = phrase(SAYS_LITTLE, *key, "little") + phrase(SO_NO_CALL, *key, "no call")
     said = rng.choice(FRAGMENTS).format(this=this)
     return said if rng.random() < 0.7 else said.capitalize(), Assistant(thought=thought, text=rng.choice(WHAT))

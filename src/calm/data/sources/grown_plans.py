@@ -6,7 +6,7 @@ way of writing throughout; ways are drawn by hash from several banks at once, so
 
 from collections.abc import Sequence
 
-from calm.data import pick
+from calm.data import phrase
 from calm.data.sources import grown_words as words
 from calm.data.sources.grown_numbers import Value
 from calm.data.sources.grown_speech import Values, label
@@ -24,9 +24,9 @@ Wanted = tuple[str, Sequence[tuple[str, str]]]
 def plan(wanted: Sequence[Wanted], key: Key) -> str:
     """The thought before the calls `wanted`, in their order; a value that is empty is left to its name."""
     tools = list(dict.fromkeys(tool for tool, _ in wanted))
-    opening = pick(words.PLAN + (words.PLAN_ONE if len(tools) == 1 else words.PLAN_MORE), *key, "opening")
-    end, turn = pick(words.PLAN_END, *key, "end"), pick(words.PLAN_TURN, *key, "turn")
-    mark, joint = pick(words.NUMBERED, *key, "mark"), pick(words.PLAN_JOINT, *key, "joint")
+    opening = phrase(words.PLAN + (words.PLAN_ONE if len(tools) == 1 else words.PLAN_MORE), *key, "opening")
+    end, turn = phrase(words.PLAN_END, *key, "end"), phrase(words.PLAN_TURN, *key, "turn")
+    mark, joint = phrase(words.NUMBERED, *key, "mark"), phrase(words.PLAN_JOINT, *key, "joint")
     items = [_marked(mark, place) + _item(*one, key) for place, one in enumerate(wanted)]
     forms = _counted(key, count=len(wanted), kinds=len(tools)) | {"tool": tools[0], "tools": listed(tools)}
     return f"{opening.format(**forms)}{turn}{joint.join(items)}.{end.format(**forms)}"
@@ -45,10 +45,10 @@ def bare(value: Value) -> str:
 def _item(tool: str, pairs: Sequence[tuple[str, str]], key: Key) -> str:
     if not pairs:
         return tool
-    way = pick(words.GIVEN, *key, "given")
+    way = phrase(words.GIVEN, *key, "given")
     parts = [way.format(label=name, said=said) if said else f"the {name}" for name, said in pairs]
-    joined = listed(parts) if pick(("and", "comma"), *key, "joined") == "and" else ", ".join(parts)
-    return pick(words.ITEM, *key, "item").format(tool=tool, pairs=joined)
+    joined = listed(parts) if phrase(("and", "comma"), *key, "joined") == "and" else ", ".join(parts)
+    return phrase(words.ITEM, *key, "item").format(tool=tool, pairs=joined)
 
 
 def _marked(way: str, place: int) -> str:
@@ -57,6 +57,6 @@ def _marked(way: str, place: int) -> str:
 
 def _counted(key: Key, **counts: int) -> dict[str, str]:
     """Each number in words or, in a third of the rows, in digits; under its name, and capitalised."""
-    digits = pick(("word", "word", "digit"), *key, "number") == "digit"
+    digits = phrase(("word", "word", "digit"), *key, "number") == "digit"
     found = {name: str(count) if digits else words.COUNT[count] for name, count in counts.items()}
     return found | {name.capitalize(): text.capitalize() for name, text in found.items()}

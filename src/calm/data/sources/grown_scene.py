@@ -5,7 +5,7 @@ from random import Random
 from typing import Any
 
 from calm.conversation import Call, Conversation, State, Tool
-from calm.data import bucket, pick
+from calm.data import bucket, phrase
 from calm.data.sources import grown_lists as lists
 from calm.data.sources import grown_words as words
 from calm.data.sources.grown_desk import fresh
@@ -45,7 +45,7 @@ class Scene:
     def think(self, *banks: tuple[str, ...], **values: Any) -> str:
         """A thought mixed from the banks by hash of the row and the place in it."""
         place = len(self.talk.messages)
-        text = "".join(pick(bank, *self.key, place, bank[0]) for bank in banks)
+        text = "".join(phrase(bank, *self.key, place, bank[0]) for bank in banks)
         thing = str(values.get("thing", ""))
         return text.format(**{"Thing": thing[:1].upper() + thing[1:], **values})
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from calm.conversation import Assistant, Call, Conversation, Message, Observation, State, System, Tool, User, by_name
-from calm.data import Item, bucket, pick
+from calm.data import Item, bucket, phrase, pick
 from calm.data.sources import grown_words as words
 from calm.data.sources.sgd import Sgd
 from calm.data.thoughts import listed
@@ -127,7 +127,7 @@ def _two_steps(item: Conversation, key: Key) -> Conversation | None:
     clause = pick(THEN, *key, "then").format(deed=doing)
     pairs = listed([f"{slot.replace('_', ' ')} {value}" for slot, value in new.items()])
     start = [m for m in item.messages[:place] if isinstance(m, System)]
-    why = pick(words.NOW, *key, "now") + pick(words.PROCEED, *key, "go")
+    why = phrase(words.NOW, *key, "now") + phrase(words.PROCEED, *key, "go")
     row = _chosen(second, first, new)
     thing, value = next(iter(row.items()))
     shown = {"thing": thing, "Thing": thing[0].upper() + thing[1:], "value": value, "tool": tool.name}
@@ -188,7 +188,7 @@ def _chosen(second: Call, first: Call, new: dict[str, Any]) -> dict[str, Any]:
 
 def _thought(tool: Tool, call: Call, key: Key) -> str:
     aim = (words.AIM, words.FITS, words.KNOWN if call.arguments else words.BARE)
-    text = "".join(pick(bank, *key, place) for place, bank in enumerate(aim))
+    text = "".join(phrase(bank, *key, place) for place, bank in enumerate(aim))
     args = listed([f"{slot.replace('_', ' ')} {value}" for slot, value in call.arguments.items()])
     return text.format(deed=deed(tool) or f"use {tool.name}", tool=tool.name, args=args)
 

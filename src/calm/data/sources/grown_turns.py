@@ -12,7 +12,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from calm.conversation import Call, Conversation, Tool, User
-from calm.data import bucket, pick
+from calm.data import bucket, phrase
 from calm.data.sources import grown_lists as lists
 from calm.data.sources import grown_words as words
 from calm.data.sources.grown_numbers import Value
@@ -229,7 +229,7 @@ class _Turns:
 
     def _thought(self, *banks: Sequence[str], **forms: str) -> str:
         place = len(self.talk.messages)
-        text = "".join(pick(bank, *self.key, place, bank[0]) for bank in banks)
+        text = "".join(phrase(bank, *self.key, place, bank[0]) for bank in banks)
         return _formed(text, tool=self.tool.tool.name, deed=self.tool.deed, **forms)
 
     def _said(self, bank: Sequence[str], **forms: str) -> str:

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from calm.conversation import Tool
-from calm.data import pick
+from calm.data import phrase
 from calm.data.sources import grown_words as words
 from calm.data.sources.grown_code import (
     ABOUT,
@@ -44,7 +44,7 @@ class _Row:
 
     def __init__(self, rng: Random, key: Key) -> None:
         self.rng, self.language = rng, rng.choice(("Java", "JavaScript"))
-        self.note, self.text_note = pick(NOTES, *key, "note"), pick(TEXT_NOTES, *key, "text note")
+        self.note, self.text_note = phrase(NOTES, *key, "note"), phrase(TEXT_NOTES, *key, "text note")
         self.properties: dict[str, Any] = {}
 
     def declare(self, name: str, sort: Sort, told: str) -> Written:
@@ -91,7 +91,7 @@ def _tool(tool: Speakable, row: _Row, arguments: dict[str, Any]) -> Tool:
 def _thought(tool: Speakable, made: Tool, language: str, arguments: dict[str, Any], key: Key) -> str:
     named = {label(name): text for name, text in arguments.items()}
     args = [f"{name} {text}" if len(text) < LONG else f"the {name}" for name, text in named.items()]
-    text = "".join(pick(bank, *key, n) for n, bank in enumerate((words.AIM, words.FITS, words.TYPED)))
+    text = "".join(phrase(bank, *key, n) for n, bank in enumerate((words.AIM, words.FITS, words.TYPED)))
     return text.format(deed=tool.deed, tool=made.name, language=language, args=", ".join(args))
 
 

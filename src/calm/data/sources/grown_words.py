@@ -172,13 +172,14 @@ WRITTEN = (
 COUNT = {1: "one", 2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
 NTH = ("first", "second", "third", "fourth", "fifth", "sixth")
 PLAN = (
-    "{Count} calls", "This takes {count} calls", "I make {count} calls", "The message asks for {count} things",
-    "{Count} calls in one step", "I need {count} calls", "That makes {count} calls", "It comes to {count} calls",
-    "I count {count} calls", "I split this into {count} calls", "To answer all of it I make {count} calls",
-    "The plan is {count} calls", "{Count} requests in one message", "There are {count} things to do",
-    "{Count} parts, {count} calls", "The user asks for {count} things",
+    "The calls", "{Count} calls", "This takes {count} calls", "I make {count} calls",
+    "The message asks for {count} things", "{Count} calls in one step", "I need {count} calls",
+    "That makes {count} calls", "It comes to {count} calls", "I count {count} calls",
+    "I split this into {count} calls", "To answer all of it I make {count} calls", "The plan is {count} calls",
+    "{Count} requests in one message", "There are {count} things to do", "{Count} parts, {count} calls",
+    "The user asks for {count} things",
 )  # fmt: skip
-"""How many calls there are to be, without the stop."""
+"""That calls are to come, without the stop; mostly how many, which a small model cannot know before it lists them."""
 PLAN_ONE = (
     "{Count} calls of {tool}", "{tool} has to run {count} times", "{tool} {count} times, each with its own values",
     "One tool, {tool}, and {count} calls", "{Count} sets of values for {tool}", "The same tool {count} times",
@@ -195,8 +196,8 @@ PLAN_MORE = (
     "{tools} share the work in {count} calls", "There are {kinds} kinds of request here and {count} calls",
 )  # fmt: skip
 PLAN_TURN = (": ", ": ", ". ", ", namely ")
-NUMBERED = ("", "", "", "{n}. ", "{n}) ", "({n}) ", "{letter}) ", "{nth} ", "call {n}, ")
-ITEM = ("{tool}: {pairs}", "{tool} with {pairs}", "{tool} ({pairs})", "{tool} gets {pairs}", "{tool}, {pairs}",
+NUMBERED = ("{n}) ", "", "", "", "{n}. ", "({n}) ", "{letter}) ", "{nth} ", "call {n}, ")
+ITEM = ("{tool} with {pairs}", "{tool}: {pairs}", "{tool} ({pairs})", "{tool} gets {pairs}", "{tool}, {pairs}",
         "{tool} takes {pairs}", "{tool} for {pairs}")  # fmt: skip
 GIVEN = ("{label} {said}", "{label} {said}", "{label} = {said}", "{label}={said}")
 PLAN_JOINT = ("; ", ". ", "; ", " / ")

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 from pydantic import Field, ValidationError
 
 from calm.conversation import Assistant, Call, Conversation, Tool, User
-from calm.data import Item, Reject, bucket, calls, phrases_calls, pick, pool
+from calm.data import Item, Reject, bucket, calls, phrase, phrases_calls, pool
 from calm.data.part import Limit, PartRecipe, named
 from calm.data.renaming import first_of_name
 from calm.data.renaming import masked as mask
@@ -152,7 +152,7 @@ def spoken(conversation: Conversation) -> Conversation:
     if isinstance(step, Assistant) and step.calls:
         told = step.model_copy(update={"thought": phrases_calls.calling(step.calls, key)})
     else:
-        text = f"{pick(CANNOT, *key, 'cannot')} {pick(OFFER, *key, 'offer')}"
+        text = f"{phrase(CANNOT, *key, 'cannot')} {phrase(OFFER, *key, 'offer')}"
         told = Assistant(thought=phrases_calls.refusing(conversation.tools, key), text=text)
     return conversation.model_copy(update={"messages": (user, told)})
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from calm.data import pick
+from calm.data import phrase
 from calm.data.sources.star_world import NO_MATCH, Row
 from calm.data.thoughts import Key, listed
 
@@ -398,9 +398,9 @@ def pairs(arguments: Mapping[str, JsonValue], most: int = 3) -> str:
 def heard(text: str, given: Mapping[str, JsonValue], key: Key) -> str:
     """What the user's turn brought: values that calls use, else its manner."""
     if given:
-        return pick(GAVE, *key, "gave").format(pairs=pairs(given, 4))
+        return phrase(GAVE, *key, "gave").format(pairs=pairs(given, 4))
     manner = next((name for pattern, name in _MANNERS if re.match(pattern, text.lower().strip(), re.DOTALL)), "other")
-    return pick(MANNER[manner], *key, manner)
+    return phrase(MANNER[manner], *key, manner)
 
 
 def observed(tool: str, row: Row, key: Key) -> str:
@@ -418,7 +418,7 @@ def replying(label: str, text: str, result: bool, slots: Iterable[str], key: Key
     """What the reply is for; `result`: it follows an observation, `slots`: what is known, to be asked again at most."""
     plan = "asks back" if kind(label) == "ask" and known(label, slots) else kind(label)
     plan = plan or ("relays" if result else "asks back" if text.rstrip().endswith("?") else "answers")
-    return pick(PLANS[plan], *key, plan).format(what=about(label))
+    return phrase(PLANS[plan], *key, plan).format(what=about(label))
 
 
 def calling(tool: str, arguments: Mapping[str, JsonValue], before: Sequence[Mapping[str, Any]], key: Key) -> str:
@@ -438,6 +438,6 @@ def calling(tool: str, arguments: Mapping[str, JsonValue], before: Sequence[Mapp
 
 def _filled(options: Sequence[str], key: Key, **fillings: str) -> str:
     """One of the wordings; a sentence starts with a capital, a tool's name stays as it is."""
-    chosen = pick(options, *key)
+    chosen = phrase(options, *key)
     text = chosen.format(**fillings)
     return text if chosen.startswith("{tool}") else text[:1].upper() + text[1:]

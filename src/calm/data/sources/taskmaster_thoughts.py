@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from calm.data import pick
+from calm.data import phrase
 from calm.data.thoughts import Key, listed
 
 SEEN: dict[str, tuple[str, ...]] = {
@@ -281,7 +281,7 @@ def calling(tool: str, arguments: Mapping[str, Any], names: Mapping[str, str], k
 
 def replying(kind: str, key: Key) -> str:
     """What a reply is for; `kind` is that of the result it follows, empty where none does."""
-    return pick(REPLIES.get(kind, REPLIES["found"]), *key, "reply", kind)
+    return phrase(REPLIES.get(kind, REPLIES["found"]), *key, "reply", kind)
 
 
 def _content(kind: str, given: Mapping[str, Any], names: Mapping[str, str]) -> str:
@@ -317,5 +317,5 @@ def entries(given: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
 
 
 def _filled(options: Sequence[str], key: Key, what: str) -> str:
-    text = pick(options, *key).format(what=what)
+    text = phrase(options, *key).format(what=what)
     return text[:1].upper() + text[1:]

@@ -6,7 +6,7 @@ stands in 1 % of them. What is done next is named by few words (search, book, as
 models to learn it from few rows. Questions of one slot ask for that slot alone in the ears of `dialogue.ASKED`.
 """
 
-from calm.data import pick
+from calm.data import phrase
 
 Halves = tuple[tuple[str, ...], ...]
 """Wordings of the first half of what is said, and of what follows where there is more; blanks in braces."""
@@ -17,7 +17,7 @@ def worded(halves: Halves, most: int | None, *key: str | int, **blanks: str) -> 
 
     At most the first `most` wordings of a half are drawn from; the first of all is the plainest.
     """
-    text = "".join(pick(half[:most], *key, half[0]) for half in halves).format_map(blanks)
+    text = "".join(phrase(half[:most], *key, half[0]) for half in halves).format_map(blanks)
     return text[0].upper() + text[1:]
 
 
