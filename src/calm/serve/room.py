@@ -210,11 +210,11 @@ class Room:
     def _approve(self, call: Call, tell: Tell) -> bool | Call:
         while not self._answers.empty():  # answers to questions that are over
             self._answers.get()
-        if self._stopped.is_set() or self._hushed:
-            return False
-        self._asked = call
-        tell({"kind": "ask", "call": call.model_dump(mode="json")})
+        self._asked = call  # before `_hushed` is read: `hush` sets that first, so one of the two sees the other
         try:
+            if self._stopped.is_set() or self._hushed:
+                return False
+            tell({"kind": "ask", "call": call.model_dump(mode="json")})
             answer = self._answers.get(timeout=PATIENCE)
         except queue.Empty:
             return False
