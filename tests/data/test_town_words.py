@@ -7,6 +7,7 @@ from itertools import product
 import pytest
 
 from calm.conversation import Assistant, Conversation, User
+from calm.data import wordings
 from calm.data.skeletons import skeletons
 from calm.data.sources import town_words as words
 from calm.data.sources.town import read_town
@@ -102,13 +103,14 @@ def test_a_user_asked_for_another_area_hears_so():
 
 def test_halves_are_drawn_apart_and_the_same_for_the_same_key():
     bank = (tuple("abcdefgh"), tuple("stuvwxyz"))
-    drawn = [words.worded(bank, None, "town", number) for number in range(2000)]
+    drawn = [words.worded(bank, "town", number) for number in range(2000)]
     assert len(set(drawn)) == 64
-    assert drawn == [words.worded(bank, None, "town", number) for number in range(2000)]
+    assert drawn == [words.worded(bank, "town", number) for number in range(2000)]
 
 
 def test_fewer_wordings_change_nothing_but_words():
-    plain = list(read_town(200, wordings=1))
+    with wordings(1):
+        plain = list(read_town(200))
     acts = [[(m.role, getattr(m, "calls", ())) for m in made.messages] for made in MADE[:200]]
     assert [[(m.role, getattr(m, "calls", ())) for m in made.messages] for made in plain] == acts
     assert {made.messages[-1].model_dump()["text"] for made in plain} == {"You're welcome. Goodbye!"}

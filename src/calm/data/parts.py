@@ -49,7 +49,7 @@ class DataRecipe(Recipe):
     `vary: false`. `contamination` blocks rows that hold something of a benchmark at hand. `duplicates` says which
     copies go: `near` ones too, `exact` ones only, or none. `held_out` is the share kept apart by hash of id,
     `max_characters` the longest row. `wordings` bounds how many ways the assistant has of thinking and saying a thing:
-    1, one plain way, is what a small model learns from fewest rows.
+    1 is one plain way, which few rows can teach a small model where dozens cannot.
     """
 
     name: str

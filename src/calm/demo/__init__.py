@@ -27,9 +27,9 @@ def data_recipe() -> DataRecipe:
     """The shipped sample and conversations played out in the town."""
     parts = [
         {"source": "sample", "utterances": 4, "tools": 2},
-        {"source": "town", "count": 36, "domains": ["restaurant"], "wordings": 1},
+        {"source": "town", "count": 36, "domains": ["restaurant"]},
     ]
-    return check(DataRecipe, {"name": "demo", "held_out": 0.12, "parts": parts}, "demo")
+    return check(DataRecipe, {"name": "demo", "held_out": 0.12, "wordings": 1, "parts": parts}, "demo")
 
 
 def train_recipe(data: str) -> TrainRecipe:

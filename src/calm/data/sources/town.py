@@ -62,15 +62,13 @@ def read_town(
     seed: int = 0,
     domains: Sequence[str] = DOMAINS,
     first: int = 0,
-    wordings: int | None = None,
     whole: float = 0.0,
 ) -> Iterator[Conversation]:
     """`count` conversations of two to eight user turns, most of three to five, the same for the same seed.
 
     Conversation n depends on seed and n only, so a longer run begins with a shorter one, or goes on where that ended
-    with `first`. `wordings` bounds how many ways the assistant has of saying a thing, 1 being one plain way; what
-    happens is the same whatever it is. In a share `whole` of them the tools of all `domains` are offered, and over half
-    of those users have a second errand.
+    with `first`. In a share `whole` of them the tools of all `domains` are offered, and over half of those users have a
+    second errand. How many `wordings` there are changes nothing that happens.
 
     Raises:
         UsageError: an unknown domain, or `booking` alone.
@@ -81,12 +79,10 @@ def read_town(
         raise UsageError("no town domain to talk about; name one of " + ", ".join(PLANS))
     for number in range(first, first + count):
         wide = Random(f"whole {seed} {number}")
-        yield _conversation(number, seed, domains, wordings, wide if wide.random() < whole else None)
+        yield _conversation(number, seed, domains, wide if wide.random() < whole else None)
 
 
-def _conversation(
-    number: int, seed: int, domains: Sequence[str], wordings: int | None, wide: Random | None
-) -> Conversation:
+def _conversation(number: int, seed: int, domains: Sequence[str], wide: Random | None) -> Conversation:
     rng = Random(f"read_town {seed} {number}")
     main = rng.choice([d for d in domains if d in PLANS])
     others = [d for d in domains if d in PAIRED and d != main]
@@ -95,7 +91,7 @@ def _conversation(
     offered = {main, *pair, *(["booking"] if cancels else [])}
     if not pair and len(domains) > 1 and rng.random() < 0.15:
         offered.add(rng.choice(list(domains)))
-    scene = _Scene(world.Town(tuple(domains if wide else offered)), rng, f"town/{seed}/{number}", wordings)
+    scene = _Scene(world.Town(tuple(domains if wide else offered)), rng, f"town/{seed}/{number}")
     if wide and wide.random() < 0.5:
         scene.messages.append(System(content=wide.choice(DESK)))
     if rng.random() < 0.12:
@@ -117,8 +113,8 @@ class _Scene:
     `rng` decides what happens, `id` how the assistant words it, so that more wordings never change what happens.
     """
 
-    def __init__(self, town: world.Town, rng: Random, id: str, wordings: int | None) -> None:
-        self.town, self.rng, self.id, self.wordings = town, rng, id, wordings
+    def __init__(self, town: world.Town, rng: Random, id: str) -> None:
+        self.town, self.rng, self.id = town, rng, id
         self.messages: list[Message] = []
         self.states: list[State] = []
         self._known: State = {}
@@ -136,7 +132,7 @@ class _Scene:
 
     def worded(self, halves: words.Halves, **blanks: str) -> str:
         """One of the assistant's wordings, drawn for this conversation and this place in it."""
-        return words.worded(halves, self.wordings, self.id, len(self.messages), **blanks)
+        return words.worded(halves, self.id, len(self.messages), **blanks)
 
     def knowing(self, halves: words.Halves, name: str, slots: Slots) -> str:
         """A thought on what is known for a tool: the slots it takes, with or without their values."""
@@ -359,15 +355,13 @@ BLOCK = 100
 class Town(PartRecipe):
     """`count` conversations played out in the town, in all its domains or some; every call in them was executed.
 
-    `wordings` bounds the assistant's ways of saying a thing: few rows teach a small model one way, not dozens. `whole`
-    is the share of conversations with the tools of all domains at once, most of them with two errands.
+    `whole` is the share of conversations with the tools of all domains at once, most of them with two errands.
     """
 
     corpora: ClassVar[tuple[str, ...]] = ("calm",)
     source: Literal["town"]
     count: int = Field(default=200, ge=1)
     domains: Annotated[tuple[Domain, ...], Field(min_length=1)] = DOMAINS
-    wordings: int | None = Field(default=None, ge=1)
     whole: float = Field(default=0.0, ge=0, le=1)
 
     def pieces(self) -> int:
@@ -377,4 +371,4 @@ class Town(PartRecipe):
     def read(self, seed: int, piece: int = 0) -> Iterator[Item]:
         """The conversations of a block, which `seed` and their numbers decide."""
         first = piece * BLOCK
-        return read_town(min(BLOCK, self.count - first), seed, self.domains, first, self.wordings, self.whole)
+        return read_town(min(BLOCK, self.count - first), seed, self.domains, first, self.whole)

@@ -12,12 +12,9 @@ Halves = tuple[tuple[str, ...], ...]
 """Wordings of the first half of what is said, and of what follows where there is more; blanks in braces."""
 
 
-def worded(halves: Halves, most: int | None, *key: str | int, **blanks: str) -> str:
-    """One of the wordings, each half drawn for itself by hash of `key`, filled in and capitalised.
-
-    At most the first `most` wordings of a half are drawn from; the first of all is the plainest.
-    """
-    text = "".join(phrase(half[:most], *key, half[0]) for half in halves).format_map(blanks)
+def worded(halves: Halves, *key: str | int, **blanks: str) -> str:
+    """One of the wordings, each half drawn for itself by hash of `key`, filled in and capitalised."""
+    text = "".join(phrase(half, *key, half[0]) for half in halves).format_map(blanks)
     return text[0].upper() + text[1:]
 
 
