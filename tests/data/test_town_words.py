@@ -15,7 +15,8 @@ from calm.world.dialogue import ASKED, TownUser
 from calm.world.town_talk import PLANS, QUESTIONS, Goal
 
 MADE = list(read_town(3000))
-BANKS = {name: bank for name, bank in vars(words).items() if name.isupper() and name not in ("KNOWN", "WHICH", "SORRY")}
+PARTS = ("KNOWN", "FOUND", "WHICH", "SORRY")
+BANKS = {name: bank for name, bank in vars(words).items() if name.isupper() and name not in PARTS}
 SMALL = ("GREETED", "CURIOUS", "WEATHER", "HELLO", "ABLE", "UNABLE", "SMALL_TALK")
 DINNER = Goal(domain="restaurant", wishes={"food": "thai"}, booking={"day": "friday", "time": "19:00", "people": 2})
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from calm.world.dialogue import Dialogue, ScriptedUser
 from calm.world.town import OFFERED, Town
 
 MADE = list(read_town(200, seed=7))
+PARTED = list(read_town(100, seed=7, whole=1.0, stepwise=1.0))
 
 
 def calls(conversation):
@@ -29,7 +31,7 @@ def domains_of(conversation):
 
 
 def test_every_observation_equals_its_execution_in_a_fresh_town():
-    for made in MADE:
+    for made in MADE + PARTED:
         town = Town(domains_of(made))
         seen = [m.content for m in made.messages if isinstance(m, Observation)]
         assert seen == [town.run(call) for call in calls(made)]
@@ -51,7 +53,7 @@ def test_tools_are_exactly_those_of_some_domains_of_the_town():
 
 
 def test_every_call_fits_its_schema():
-    for made in MADE:
+    for made in MADE + PARTED:
         for call in calls(made):
             schema: Any = by_name(made.tools)[call.name].parameters
             assert set(schema.get("required", [])) <= set(call.arguments) <= set(schema["properties"])
@@ -70,12 +72,24 @@ def test_every_reference_that_is_told_was_given():
 
 
 def test_there_is_one_state_for_each_user_turn_and_calls_use_what_it_knows():
-    for made in MADE:
+    for made in MADE + PARTED:
         users = [m for m in made.messages if isinstance(m, User)]
         assert len(made.state) == len(users)
         known = {str(value) for value in made.state[-1].values()}
         booked = [call for call in calls(made) if call.name.startswith("book_")][-1:]
         assert all(str(value) in known for call in booked for value in call.arguments.values())
+
+
+def test_step_by_step_what_is_said_is_searched_with_at_once_and_nothing_else():
+    turns = [pair for made in PARTED for pair in pairwise(made.messages)]
+    asked = [
+        (m.content.casefold(), step.calls) for m, step in turns if isinstance(m, User) and isinstance(step, Assistant)
+    ]
+    wishes = [(text, calls) for text, calls in asked if re.match("i need an? (?!train|taxi)", text)]
+    assert all(calls for _, calls in wishes)
+    sent = [(text, value) for text, calls in wishes for call in calls for value in call.arguments.values()]
+    assert all(value is True or str(value) in text for text, value in sent)
+    assert any(len(calls[0].arguments) == 1 for _, calls in wishes)
 
 
 def test_the_same_seed_gives_the_same_and_a_longer_run_begins_alike():

@@ -63,12 +63,13 @@ def read_town(
     domains: Sequence[str] = DOMAINS,
     first: int = 0,
     whole: float = 0.0,
+    stepwise: float = 0.0,
 ) -> Iterator[Conversation]:
     """`count` conversations of two to eight user turns, most of three to five, the same for the same seed.
 
     Conversation n depends on seed and n only, so a longer run begins with a shorter one, or goes on where that ended
     with `first`. In a share `whole` of them the tools of all `domains` are offered, and over half of those users have a
-    second errand. How many `wordings` there are changes nothing that happens.
+    second errand. In a share `stepwise` what is wished for is said in two parts, and each is searched with at once.
 
     Raises:
         UsageError: an unknown domain, or `booking` alone.
@@ -79,10 +80,11 @@ def read_town(
         raise UsageError("no town domain to talk about; name one of " + ", ".join(PLANS))
     for number in range(first, first + count):
         wide = Random(f"whole {seed} {number}")
-        yield _conversation(number, seed, domains, wide if wide.random() < whole else None)
+        parted = Random(f"stepwise {seed} {number}").random() < stepwise
+        yield _conversation(number, seed, domains, wide if wide.random() < whole else None, parted)
 
 
-def _conversation(number: int, seed: int, domains: Sequence[str], wide: Random | None) -> Conversation:
+def _conversation(number: int, seed: int, domains: Sequence[str], wide: Random | None, parted: bool) -> Conversation:
     rng = Random(f"read_town {seed} {number}")
     main = rng.choice([d for d in domains if d in PLANS])
     others = [d for d in domains if d in PAIRED and d != main]
@@ -91,7 +93,7 @@ def _conversation(number: int, seed: int, domains: Sequence[str], wide: Random |
     offered = {main, *pair, *(["booking"] if cancels else [])}
     if not pair and len(domains) > 1 and rng.random() < 0.15:
         offered.add(rng.choice(list(domains)))
-    scene = _Scene(world.Town(tuple(domains if wide else offered)), rng, f"town/{seed}/{number}")
+    scene = _Scene(world.Town(tuple(domains if wide else offered)), rng, f"town/{seed}/{number}", parted)
     if wide and wide.random() < 0.5:
         scene.messages.append(System(content=wide.choice(DESK)))
     if rng.random() < 0.12:
@@ -111,10 +113,11 @@ class _Scene:
     """A conversation being written: turns, the state after each user turn, and the town that executes the calls.
 
     `rng` decides what happens, `id` how the assistant words it, so that more wordings never change what happens.
+    `parted` is whether wishes are said in two parts.
     """
 
-    def __init__(self, town: world.Town, rng: Random, id: str) -> None:
-        self.town, self.rng, self.id = town, rng, id
+    def __init__(self, town: world.Town, rng: Random, id: str, parted: bool) -> None:
+        self.town, self.rng, self.id, self.parted = town, rng, id, parted
         self.messages: list[Message] = []
         self.states: list[State] = []
         self._known: State = {}
@@ -181,6 +184,8 @@ def _task(scene: _Scene, goals: list[Goal], cancels: bool) -> None:
         return
     if len(goals) > 1:
         row = _search_both(scene, goals)
+    elif scene.parted and main.domain in PAIRED:
+        row = _search_in_parts(scene, main)
     else:
         _wish(scene, main.domain, _false_start(scene, main) or main.wishes)
         row = _search(scene, main)
@@ -229,17 +234,41 @@ def _false_start(scene: _Scene, goal: Goal) -> Slots | None:
 
 
 def _search(scene: _Scene, goal: Goal) -> dict[str, Any]:
-    plan = PLANS[goal.domain]
-    area, find = scene.states[-1].get(f"{goal.domain}-area"), plan.find or ""
+    area, find = scene.states[-1].get(f"{goal.domain}-area"), PLANS[goal.domain].find or ""
     wishes = {**goal.wishes, "area": area} if area else goal.wishes
     (result,) = scene.act(scene.knowing(words.SEARCHING, find, wishes), (find, wishes))
     if not result["rows"]:
         result = _search_elsewhere(scene, goal, wishes)
-    row = result["rows"][0]
+    return _offer(scene, goal, result)
+
+
+def _offer(scene: _Scene, goal: Goal, result: dict[str, Any]) -> dict[str, Any]:
+    """The first match offered, to be booked where that is possible."""
+    plan, row = PLANS[goal.domain], result["rows"][0]
     thought = scene.worded(words.OFFERING, found=_matches(result), name=row[plan.key])
     closing = " " + scene.worded(words.SHALL, it="it") if plan.book else ""
     scene.say(thought, _pitch(scene, goal.domain, row) + closing)
     return row
+
+
+def _search_in_parts(scene: _Scene, goal: Goal) -> dict[str, Any]:
+    """Some wishes are said and searched for as they are; the rest is asked for where much is found, and searched with.
+
+    Nothing is asked for before the first search: what a tool does not require, a user need not say.
+    """
+    askable = [key for key in goal.wishes if key in QUESTIONS]
+    left = set(scene.rng.sample(askable, scene.rng.randint(1, len(askable) - 1)) if len(askable) > 1 else ())
+    rest = {key: value for key, value in goal.wishes.items() if key in left}
+    said, find = without(goal.wishes, rest), PLANS[goal.domain].find or ""
+    scene.user(request([described(goal.domain, said)], scene.rng), goal.domain, said)
+    (result,) = scene.act(scene.knowing(words.SEARCHING, find, said), (find, said))
+    if result["count"] == 1 or not rest:
+        return _offer(scene, goal, result)
+    slot = next(iter(rest))
+    reply = scene.worded(words.NARROWING_REPLY, found=_matches(result), question=QUESTIONS[slot])
+    scene.say(scene.worded(words.NARROWING, found=_matches(result), slot=_called(slot)), reply)
+    scene.user(answer(rest, scene.rng), goal.domain, rest)
+    return _search(scene, goal)
 
 
 def _search_elsewhere(scene: _Scene, goal: Goal, wishes: Slots) -> dict[str, Any]:
@@ -355,7 +384,8 @@ BLOCK = 100
 class Town(PartRecipe):
     """`count` conversations played out in the town, in all its domains or some; every call in them was executed.
 
-    `whole` is the share of conversations with the tools of all domains at once, most of them with two errands.
+    `whole` is the share of conversations with the tools of all domains at once, most of them with two errands,
+    `stepwise` the share whose wishes are said in two parts and searched with at once.
     """
 
     corpora: ClassVar[tuple[str, ...]] = ("calm",)
@@ -363,6 +393,7 @@ class Town(PartRecipe):
     count: int = Field(default=200, ge=1)
     domains: Annotated[tuple[Domain, ...], Field(min_length=1)] = DOMAINS
     whole: float = Field(default=0.0, ge=0, le=1)
+    stepwise: float = Field(default=0.0, ge=0, le=1)
 
     def pieces(self) -> int:
         """Blocks of 100."""
@@ -371,4 +402,4 @@ class Town(PartRecipe):
     def read(self, seed: int, piece: int = 0) -> Iterator[Item]:
         """The conversations of a block, which `seed` and their numbers decide."""
         first = piece * BLOCK
-        return read_town(min(BLOCK, self.count - first), seed, self.domains, first, self.whole)
+        return read_town(min(BLOCK, self.count - first), seed, self.domains, first, self.whole, self.stepwise)

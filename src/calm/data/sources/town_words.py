@@ -100,15 +100,37 @@ ASKING: Halves = (
         " and I ask for it.",
     ),
 )
-OFFERING: Halves = (
+FOUND = (
+    "{found}",
+    "I found {found}",
+    "I see {found}",
+    "found: {found}",
+    "the search gave {found}",
+    "the result is {found}",
+)
+NARROWING: Halves = (
+    FOUND,
     (
-        "{found}",
-        "I found {found}",
-        "I see {found}",
-        "found: {found}",
-        "the search gave {found}",
-        "the result is {found}",
+        ", so I ask for the {slot}.",
+        ". I ask for the {slot}.",
+        "; I ask for the {slot}.",
+        ". The {slot} is open, so I ask.",
+        ", so I ask which {slot}.",
+        "; the {slot} would help, so I ask.",
     ),
+)
+NARROWING_REPLY: Halves = (
+    (
+        "I found {found}. {question}",
+        "there are {found}. {question}",
+        "{found} so far. {question}",
+        "that gives {found}. {question}",
+        "I have {found} for that. {question}",
+        "my search gave {found}. {question}",
+    ),
+)
+OFFERING: Halves = (
+    FOUND,
     (
         "; I offer {name}.",
         ", so I offer {name}.",
