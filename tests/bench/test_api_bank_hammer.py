@@ -10,6 +10,7 @@ from calm.bench import named
 from calm.bench.api_bank import ceilings, f1
 from calm.bench.api_bank.controls import texts
 from calm.bench.api_bank.hammer import AsText, error_of, said
+from calm.bench.figures import figures
 from calm.bench.judge import controls, replay
 from calm.conversation import Assistant, Call, Garbled
 from calm.policy.scripted import Gold, Silent
@@ -28,6 +29,15 @@ def test_all_rows_are_tasks_and_gold_is_the_ceiling(corpora, bench):
     best = bench.summary(replay(bench, tasks, lambda task: Gold(bench.gold(task))))
     assert {best[f"{key}.level-1"] for key in ("exact", "rouge-l", "bleu-4", "api_f1")} == {1.0}
     assert all(value == 0 for value in bench.summary(replay(bench, tasks[:50], lambda task: Silent())).values())
+
+
+def test_what_a_card_quotes_is_hammers_scores_by_level(corpora, bench):
+    tasks = [task for task in bench.tasks() if task.category == "level-1"][:30]
+    verdicts = replay(bench, tasks, lambda task: Gold(bench.gold(task)))
+    found = figures(bench, {"summary": bench.summary(verdicts), "intervals": {}}, verdicts, [])
+    assert {name: (one.value, one.n, one.protocol) for name, one in found.items()} == {
+        name: (100.0, 30, "hammer") for name in ("l1_api_f1", "l1_param_f1", "l1_rouge_l")
+    }
 
 
 def test_a_policy_is_heard_as_text():

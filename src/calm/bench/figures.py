@@ -8,6 +8,9 @@ from calm import stats
 from calm.bench import Benchmark, Verdict, score
 from calm.conversation import Conversation, Noun
 
+HAMMER = ("api_f1", "param_f1", "rouge-l")
+"""What Hammer's harness reports on API-Bank: F1 of function names and of parameters, and text beside gold text."""
+
 CARD = {
     "bfcl": {
         "non_live_ast": ("simple", "java", "javascript", "multiple", "parallel*"),
@@ -18,12 +21,17 @@ CARD = {
         "simple": ("simple",),
         "overall": ("*",),
     },
+    "api_bank": {f"{text}.level-{level}": (f"level-{level}",) for level in (1, 2) for text in HAMMER},
     "multiwoz": {"jga_helper": ("*",), "success": ("*",), "inform": ("*",)},
     "rows": {"mean": ("*",)},
 }
 """What is quoted of a benchmark's own averages, and the categories that each is made of."""
 
-KEYS = {"bfcl": "bfcl_v3", "jga_helper": "jga"}
+KEYS = {
+    "bfcl": "bfcl_v3",
+    "jga_helper": "jga",
+    **{f"{text}.level-{level}": f"l{level}_{text.replace('-', '_')}" for level in (1, 2) for text in HAMMER},
+}
 """Names under which they are quoted, where these differ."""
 
 
