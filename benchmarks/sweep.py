@@ -101,7 +101,7 @@ def marks(folder: Path) -> dict[str, bool]:
 
 
 def table(told: dict[str, Any]) -> None:
-    """Print a row a variant: steps, loss, each figure with its interval, and what changed beside the first."""
+    """Print a column a variant: steps, loss, each figure with its interval, and what changed beside the first."""
     rows, _ = sweeps.sections(sweeps.Sweep.model_validate(told))
     print("| " + " | ".join(rows.head) + " |")
     print("| --- |" + " ---: |" * (len(rows.head) - 1))

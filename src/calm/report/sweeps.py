@@ -1,5 +1,6 @@
 """Variants of one training recipe side by side: what `benchmarks/sweep.py --json` printed, as a table and bars."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic import BaseModel, Field, ValidationError
@@ -10,7 +11,7 @@ from calm.report import Bar, BarSection, Section, TableSection
 from calm.report.words import number, p_value
 
 NOTE = (
-    "One run a variant, {tokens:,} tokens each, judged on the same items: {items}. Beside {first}: items gained and "
+    "One run a variant, {tokens:,} tokens each, judged on the same items. Beside {first}: items gained and "
     "lost, with the exact sign test. A difference that neither an interval nor the test parts is none."
 )
 
@@ -67,33 +68,35 @@ def read(path: Path) -> Sweep:
 def sections(sweep: Sweep) -> tuple[Section, Section]:
     """The table of all variants, and the bars of each figure."""
     title = f"Sweep {Path(sweep.file).stem}"
-    first = sweep.variants[0]
-    items = ", ".join(f"{b} {key} {figure.n}" for b, found in first.scores.items() for key, figure in found.items())
-    note = NOTE.format(tokens=sweep.tokens, first=first.variant, items=items or "none")
-    head = (
-        "variant",
-        "steps",
-        "held-out loss",
-        *(f"{b} {key}" for b, key in _columns(sweep)),
-        f"beside {first.variant}",
-    )
-    rows = tuple(_row(one, _columns(sweep)) for one in sweep.variants)
-    groups = {f"{b} {key}": _bars(sweep, b, key) for b, key in _columns(sweep)}
+    first = sweep.variants[0].variant
+    note = NOTE.format(tokens=sweep.tokens, first=first)
+    head = ("", "items", *(one.variant for one in sweep.variants))
+    groups = {f"{b} {key}": _bars(sweep, b, key) for b, key in _quoted(sweep)}
     return (
-        TableSection(title=title, head=head, rows=rows, note=note),
+        TableSection(title=title, head=head, rows=tuple(_rows(sweep)), note=note),
         BarSection(title=f"{title}: figures", groups=groups, full=100.0),
     )
 
 
-def _columns(sweep: Sweep) -> list[tuple[str, str]]:
+def _rows(sweep: Sweep) -> Iterator[tuple[str, ...]]:
+    """A row a figure, since there are always more of these than variants."""
+    every, first = sweep.variants, sweep.variants[0]
+    yield ("steps", "", *(f"{one.steps:,}" for one in every))
+    losses = (one.held_out_loss_after for one in every)
+    yield ("held-out loss", "", *("" if loss is None else number(loss) for loss in losses))
+    for bench, key in _quoted(sweep):
+        items = first.scores[bench][key].n
+        yield (f"{bench} {key}", f"{items:,}", *(_said(one.scores.get(bench, {}).get(key)) for one in every))
+    for bench in dict.fromkeys(bench for one in every for bench in one.beside_first):
+        yield (f"{bench} beside {first.variant}", "", *(_flips(one.beside_first.get(bench)) for one in every))
+
+
+def _quoted(sweep: Sweep) -> list[tuple[str, str]]:
     return [(bench, key) for bench, figures in sweep.variants[0].scores.items() for key in figures]
 
 
-def _row(one: Variant, columns: list[tuple[str, str]]) -> tuple[str, ...]:
-    figures = (one.scores.get(bench, {}).get(key) for bench, key in columns)
-    flips = (f"{bench} +{f.gained} -{f.lost}, {p_value(f.p)}" for bench, f in one.beside_first.items())
-    loss = "" if one.held_out_loss_after is None else number(one.held_out_loss_after)
-    return (one.variant, f"{one.steps:,}", loss, *(_said(figure) for figure in figures), "; ".join(flips))
+def _flips(flips: Flips | None) -> str:
+    return f"+{flips.gained} -{flips.lost}, {p_value(flips.p)}" if flips else ""
 
 
 def _said(figure: Figure | None) -> str:
