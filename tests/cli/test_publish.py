@@ -141,7 +141,8 @@ def test_a_sweep_stands_on_the_page_and_a_wrong_file_names_what_is_wrong(made, t
     publish(made / "model", sweep=(tmp_path / "told.json",))
     page = (made / "model" / "results.html").read_text()
     assert all(
-        said in page for said in ("Sweep settings", "25.0 [7, 59]", "&lt;rank 64&gt;", "toy +2 -1, p = 1.00", "n 8")
+        said in page
+        for said in ("Sweep settings", "25.0 [7, 59]", "&lt;rank 64&gt;", "toy beside plain", "+2 -1, p = 1.00", "n 8")
     )
     (tmp_path / "told.json").write_text(json.dumps({**told, "variants": []}))
     with pytest.raises(DataError, match=r"told\.json: variants: .*benchmarks/sweep\.py --json"):
